@@ -100,6 +100,11 @@ type ComplexityRoot struct {
 		Seats     func(childComplexity int) int
 	}
 
+	Contact struct {
+		Email    func(childComplexity int) int
+		Language func(childComplexity int) int
+	}
+
 	CorrectPassengerNamePayload struct {
 		Order      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -134,6 +139,7 @@ type ComplexityRoot struct {
 	Order struct {
 		Carried     func(childComplexity int) int
 		Changes     func(childComplexity int) int
+		Contact     func(childComplexity int) int
 		EndedAt     func(childComplexity int) int
 		ErasedAt    func(childComplexity int) int
 		From        func(childComplexity int) int
@@ -671,6 +677,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Coach.Seats(childComplexity), true
 
+	case "Contact.email":
+		if e.ComplexityRoot.Contact.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Email(childComplexity), true
+	case "Contact.language":
+		if e.ComplexityRoot.Contact.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Language(childComplexity), true
+
 	case "CorrectPassengerNamePayload.order":
 		if e.ComplexityRoot.CorrectPassengerNamePayload.Order == nil {
 			break
@@ -861,6 +880,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.Changes(childComplexity), true
+	case "Order.contact":
+		if e.ComplexityRoot.Order.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Contact(childComplexity), true
 	case "Order.endedAt":
 		if e.ComplexityRoot.Order.EndedAt == nil {
 			break
@@ -1938,6 +1963,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ChangeTicketInput", ec.unmarshalInputChangeTicketInput),
 			graphql.NewInputUnmarshaler("CoachInput", ec.unmarshalInputCoachInput),
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
+			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
 			graphql.NewInputUnmarshaler("CorrectPassengerNameInput", ec.unmarshalInputCorrectPassengerNameInput),
 			graphql.NewInputUnmarshaler("DaysBeforeInput", ec.unmarshalInputDaysBeforeInput),
 			graphql.NewInputUnmarshaler("FaresInput", ec.unmarshalInputFaresInput),
@@ -2607,6 +2633,8 @@ type Order implements Node {
   replaces: Ticket
   "What of the replaced ticket's price pays for this order; 0 where it is no change's."
   carried: Money!
+  "Where the buyer is written to; null where that is nowhere, or was forgotten."
+  contact: Contact
 }
 
 "Money that goes back for tickets."
@@ -2967,6 +2995,30 @@ input PlaceOrderInput {
   departure: DateTime
   "Who travels: 1 to 9."
   passengers: [PassengerInput!]!
+  "Where you are written to: the tickets, and what becomes of them. Nowhere where it is null."
+  contact: ContactInput
+}
+
+"Where the buyer of an order is written to."
+type Contact {
+  "The address, masked: its first character and its domain, such as a***@example.com."
+  email: String!
+  "The language, as a BCP 47 tag; null for no wish."
+  language: String
+}
+
+"Where a buyer is written to."
+input ContactInput {
+  """
+  An e-mail address such as anna@example.com: ASCII, at most 254 characters, its domain a name with a dot. It is sealed
+  and forgotten together with the passengers' names.
+  """
+  email: String!
+  """
+  The language of what is written, as a BCP 47 tag such as zh or en-GB. The nearest that there are letters in is taken,
+  English where none is near.
+  """
+  language: String
 }
 
 "Who travels, and how."
@@ -3541,6 +3593,16 @@ func (ec *executionContext) childFields_Coach(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Coach", field.Name)
 }
 
+func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "email":
+		return ec.fieldContext_Contact_email(ctx, field)
+	case "language":
+		return ec.fieldContext_Contact_language(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Contact", field.Name)
+}
+
 func (ec *executionContext) childFields_CorrectPassengerNamePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "order":
@@ -3611,6 +3673,8 @@ func (ec *executionContext) childFields_Order(ctx context.Context, field graphql
 		return ec.fieldContext_Order_replaces(ctx, field)
 	case "carried":
 		return ec.fieldContext_Order_carried(ctx, field)
+	case "contact":
+		return ec.fieldContext_Order_contact(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
 }
@@ -5634,6 +5698,52 @@ func (ec *executionContext) fieldContext_Coach_seats(_ context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _Contact_email(ctx context.Context, field graphql.CollectedField, obj *Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Email, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, false, false, "String")
+}
+
+func (ec *executionContext) _Contact_language(ctx context.Context, field graphql.CollectedField, obj *Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_language(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Language, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_language(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, false, false, "String")
+}
+
 func (ec *executionContext) _CorrectPassengerNamePayload_order(ctx context.Context, field graphql.CollectedField, obj *CorrectPassengerNamePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7079,6 +7189,38 @@ func (ec *executionContext) fieldContext_Order_carried(_ context.Context, field 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Order_contact(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_contact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Contact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Contact) graphql.Marshaler {
+			return ec.marshalOContact2ᚖinterlockᚋgraphᚐContact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_contact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
 		},
 	}
 	return fc, nil
@@ -13028,6 +13170,55 @@ func UnmarshalCoachLayoutInput(ctx context.Context, raw any) (CoachLayoutInput, 
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj any) (ContactInput, error) {
+	var it ContactInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"email", "language"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Email = data
+		case "language":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Language = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalContactInput unmarshals raw into the ContactInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalContactInput(ctx context.Context, raw any) (ContactInput, error) {
+	var out ContactInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ContactInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCorrectPassengerNameInput(ctx context.Context, obj any) (CorrectPassengerNameInput, error) {
 	var it CorrectPassengerNameInput
 	if obj == nil {
@@ -13594,7 +13785,7 @@ func (ec *executionContext) unmarshalInputPlaceOrderInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "runId", "from", "to", "departure", "passengers"}
+	fieldsInOrder := [...]string{"idempotencyKey", "runId", "from", "to", "departure", "passengers", "contact"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13643,6 +13834,13 @@ func (ec *executionContext) unmarshalInputPlaceOrderInput(ctx context.Context, o
 				return it, err
 			}
 			it.Passengers = data
+		case "contact":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contact"))
+			data, err := ec.unmarshalOContactInput2ᚖinterlockᚋgraphᚐContactInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Contact = data
 		}
 	}
 	return it, nil
@@ -14860,6 +15058,44 @@ func (ec *executionContext) _Coach(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
+var contactImplementors = []string{"Contact"}
+
+func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, obj *Contact) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, contactImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Contact")
+		case "email":
+			out.Values[i] = ec._Contact_email(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "language":
+			out.Values[i] = ec._Contact_language(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var correctPassengerNamePayloadImplementors = []string{"CorrectPassengerNamePayload"}
 
 func (ec *executionContext) _CorrectPassengerNamePayload(ctx context.Context, sel ast.SelectionSet, obj *CorrectPassengerNamePayload) graphql.Marshaler {
@@ -15212,6 +15448,11 @@ func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, ob
 		case "carried":
 			out.Values[i] = ec._Order_carried(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "contact":
+			out.Values[i] = ec._Order_contact(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
@@ -18524,6 +18765,21 @@ func (ec *executionContext) marshalOChangeTicketPayload2ᚖinterlockᚋgraphᚐC
 		return graphql.Null
 	}
 	return ec._ChangeTicketPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOContact2ᚖinterlockᚋgraphᚐContact(ctx context.Context, sel ast.SelectionSet, v *Contact) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Contact(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOContactInput2ᚖinterlockᚋgraphᚐContactInput(ctx context.Context, v any) (*ContactInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputContactInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOCorrectPassengerNamePayload2ᚖinterlockᚋgraphᚐCorrectPassengerNamePayload(ctx context.Context, sel ast.SelectionSet, v *CorrectPassengerNamePayload) graphql.Marshaler {

@@ -207,6 +207,24 @@ type CoachLayoutInput struct {
 	Seats []*SeatInput `json:"seats,omitempty"`
 }
 
+// Where the buyer of an order is written to.
+type Contact struct {
+	// The address, masked: its first character and its domain, such as a***@example.com.
+	Email string `json:"email"`
+	// The language, as a BCP 47 tag; null for no wish.
+	Language *string `json:"language,omitempty"`
+}
+
+// Where a buyer is written to.
+type ContactInput struct {
+	// An e-mail address such as anna@example.com: ASCII, at most 254 characters, its domain a name with a dot. It is sealed
+	// and forgotten together with the passengers' names.
+	Email string `json:"email"`
+	// The language of what is written, as a BCP 47 tag such as zh or en-GB. The nearest that there are letters in is taken,
+	// English where none is near.
+	Language *string `json:"language,omitempty"`
+}
+
 // Which name is wrong.
 type CorrectPassengerNameInput struct {
 	// The ticket, of an order that is ON_HOLD, PAYING or PAID.
@@ -310,6 +328,8 @@ type Order struct {
 	ErasedAt *time.Time `json:"erasedAt,omitempty"`
 	// What of the replaced ticket's price pays for this order; 0 where it is no change's.
 	Carried *rail.Money `json:"carried"`
+	// Where the buyer is written to; null where that is nowhere, or was forgotten.
+	Contact *Contact    `json:"contact,omitempty"`
 	Order   *rail.Order `json:"-"`
 }
 
@@ -430,6 +450,8 @@ type PlaceOrderInput struct {
 	Departure *time.Time `json:"departure,omitempty"`
 	// Who travels: 1 to 9.
 	Passengers []*PassengerInput `json:"passengers"`
+	// Where you are written to: the tickets, and what becomes of them. Nowhere where it is null.
+	Contact *ContactInput `json:"contact,omitempty"`
 }
 
 // What became of placeOrder.

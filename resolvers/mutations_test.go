@@ -207,6 +207,26 @@ func TestMutations_OfOrders(t *testing.T) {
 			})},
 		},
 		{
+			name: "placeOrder by one who wants to be written to", viewer: ann,
+			prepare: func(w *world) {
+				written := *w.listed[0]
+				written.Tickets = []rail.Ticket{{
+					Passenger: rail.Passenger{Contact: rail.Contact{Email: "ann@example.com", Language: "zh"}},
+				}}
+				w.order = &written
+			},
+			query: fmt.Sprintf(`mutation { placeOrder(input: {
+				idempotencyKey: "purchase1", runId: %q, from: "SHH", to: "BJP", passengers: [],
+				contact: {email: "ann@example.com", language: "zh"}
+			}) { order { contact { email language } }`, runID) + errorsAsked,
+			data: `{"placeOrder": {"order": {"contact": {"email": "a***@example.com", "language": "zh"}},
+				"userErrors": []}}`,
+			calls: []call{called("Sale.Place", "ann", rail.PlaceOrder{
+				IdempotencyKey: "purchase1", RunID: "T12@2019-10-12", From: "SHH", To: "BJP",
+				Contact: &rail.Contact{Email: "ann@example.com", Language: "zh"},
+			})},
+		},
+		{
 			name: "placeOrder of no run", viewer: ann, query: placeOrder,
 			prepare: func(w *world) { w.fail["Sale.Place"] = rail.Refuse(rail.NotFound, "no such run") },
 			data: `{"placeOrder": {"order": null,

@@ -29,6 +29,9 @@ func (r *mutationResolver) placeOrder(ctx context.Context, input graph.PlaceOrde
 		IdempotencyKey: input.IdempotencyKey, RunID: runID, From: input.From, To: input.To,
 		Departure: value(input.Departure),
 	}
+	if c := input.Contact; c != nil {
+		place.Contact = &rail.Contact{Email: c.Email, Language: value(c.Language)}
+	}
 	for _, p := range input.Passengers {
 		request := rail.PassengerRequest{
 			Passenger: rail.Passenger{Name: p.Name, DocumentNumber: p.DocumentNumber}, SeatClass: p.SeatClass,

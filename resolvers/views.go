@@ -107,6 +107,9 @@ func order(o *rail.Order) *graph.Order {
 	if o.State == rail.OnHold {
 		view.PayBy = &o.PayBy
 	}
+	if c := o.Contact(); c != (rail.Contact{}) {
+		view.Contact = &graph.Contact{Email: c.EmailMasked(), Language: optional(c.Language)}
+	}
 	return view
 }
 

@@ -122,6 +122,9 @@ type Ticket struct {
 type Passenger struct {
 	Name           string
 	DocumentNumber string
+	// Contact is where the buyer is written to about this ticket. It is sealed, erased and taken over by a change
+	// together with the name.
+	Contact Contact `json:",omitzero"`
 }
 
 // DocumentNumberMasked shows enough of a document number to know one's own: its first and last characters (at most a

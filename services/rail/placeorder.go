@@ -29,14 +29,22 @@ type PlaceOrder struct {
 	// Departure is when the train leaves From; zero where the train goes from there to To once only.
 	Departure  time.Time `json:",omitzero"`
 	Passengers []PassengerRequest
+	// Contact is where the buyer is written to; nil: nowhere.
+	Contact *Contact `json:",omitempty"`
 }
 
 // Normalize makes requests equal that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
 // Document numbers become capitals. It comes before the request is compared with another one of the same key.
 func (p *PlaceOrder) Normalize() {
 	p.Departure = p.Departure.UTC()
+	if p.Contact != nil {
+		p.Contact.normalize()
+	}
 	for i := range p.Passengers {
 		who := &p.Passengers[i]
+		if p.Contact != nil {
+			who.Contact = *p.Contact
+		}
 		who.Name = NormalizeText(who.Name)
 		who.DocumentNumber = asciiUpper(NormalizeLabel(who.DocumentNumber))
 		who.Wish.Letter = strings.ToUpper(NormalizeLabel(who.Wish.Letter))
@@ -62,6 +70,9 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 	if !ValidKey(p.IdempotencyKey) {
 		errs.Add(Invalid, []string{"input", "idempotencyKey"},
 			"an idempotency key has %d to %d printable ASCII characters without spaces", minKey, maxKey)
+	}
+	if p.Contact != nil {
+		p.Contact.check(&errs, []string{"input", "contact"})
 	}
 	pair, wrong := p.pair(run)
 	errs = append(errs, wrong...)

@@ -56,6 +56,7 @@ func personalIsSealed(t *testing.T, s *suite) {
 	placed := c.place(run, one("zhao"))
 	p := placed.Tickets[0].Passenger
 	require.Equal(t, "DOCzhao", p.DocumentNumber)
+	require.NotEmpty(t, p.Contact.Email)
 	require.Equal(t, p, read(t, l, placed.ID).Tickets[0].Passenger)
 	list, err := l.Orders(t.Context(), ledger.OrderFilter{Buyer: "zhao", Limit: 1})
 	require.NoError(t, err)
@@ -64,6 +65,7 @@ func personalIsSealed(t *testing.T, s *suite) {
 		text := s.everything(t, table)
 		require.NotEmpty(t, text)
 		require.NotContains(t, text, p.Name)
+		require.NotContains(t, text, p.Contact.Email)
 		if table == "tickets" {
 			// What the sale gives as the document's digest is kept as it is; this suite gives the number itself.
 			text = strings.ReplaceAll(text, "document="+p.DocumentNumber, "")

@@ -191,7 +191,7 @@ func (c *worker) order(s *ledger.BatchState, r request, seats []int) *rail.Order
 			Coach:     ref.Coach.Number,
 			Seat:      ref.Seat.Label,
 			Price:     price,
-			Passenger: rail.Passenger{Name: "王 " + r.documents[i], DocumentNumber: r.documents[i]},
+			Passenger: passenger(r.documents[i], i == 0),
 		})
 	}
 	return o
@@ -219,4 +219,13 @@ func one(buyer string) request {
 		buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second,
 		documents: []string{"DOC" + buyer},
 	}
+}
+
+// passenger is who travels on a document. Some are written to.
+func passenger(document string, written bool) rail.Passenger {
+	p := rail.Passenger{Name: "王 " + document, DocumentNumber: document}
+	if written {
+		p.Contact = rail.Contact{Email: "to-" + document + "@example.com", Language: "zh-CN"}
+	}
+	return p
 }

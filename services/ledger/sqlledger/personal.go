@@ -32,11 +32,51 @@ func placeOfTicket(orderID string, n int) []byte {
 // placeOfKey is where a key's own id is kept, sealed with the key.
 func placeOfKey(id string) []byte { return []byte("key " + id) }
 
+// withContact is set in the first byte of a passenger's text where a contact is in it.
+const withContact = 0x80
+
 // seal seals the passenger of an order's n-th ticket: the length of the document number in a byte, the number, the
-// name.
+// name. Where there is a contact, its address and its language stand before the name, each behind its length.
 func (l *link) seal(orderID string, n int, p rail.Passenger) (key string, sealed []byte) {
-	text := append([]byte{byte(len(p.DocumentNumber))}, p.DocumentNumber...)
+	text := prefixed(nil, p.DocumentNumber)
+	if c := p.Contact; c != (rail.Contact{}) {
+		text[0] |= withContact
+		text = prefixed(prefixed(text, c.Email), c.Language)
+	}
 	return l.options.Keyring.Seal(append(text, p.Name...), placeOfTicket(orderID, n))
+}
+
+// prefixed appends a text behind its length in a byte.
+func prefixed(b []byte, text string) []byte { return append(append(b, byte(len(text))), text...) }
+
+// errTooShort says that a sealed text ends before what it should have.
+var errTooShort = errors.New("it is too short")
+
+// readPrefixed cuts a text that was appended by prefixed off the front.
+func readPrefixed(b []byte) (text string, rest []byte, err error) {
+	if len(b) == 0 || len(b) <= int(b[0]) {
+		return "", nil, errTooShort
+	}
+	n := 1 + int(b[0])
+	return string(b[1:n]), b[n:], nil
+}
+
+// readPassenger is the passenger of a text that was sealed.
+func readPassenger(text []byte) (p rail.Passenger, err error) {
+	if len(text) == 0 {
+		return p, errTooShort
+	}
+	has := text[0]&withContact != 0
+	text[0] &^= withContact
+	p.DocumentNumber, text, err = readPrefixed(text)
+	if has && err == nil {
+		p.Contact.Email, text, err = readPrefixed(text)
+	}
+	if has && err == nil {
+		p.Contact.Language, text, err = readPrefixed(text)
+	}
+	p.Name = string(text)
+	return p, err
 }
 
 // passenger opens the passenger of a row. It is zero where the passenger was forgotten.
@@ -55,15 +95,14 @@ func (r *ticketRow) passenger(keys Keyring) (rail.Passenger, error) {
 // and personal_key.
 func OpenPassenger(keys Keyring, orderID string, n int, key string, sealed []byte) (rail.Passenger, error) {
 	text, err := keys.Open(key, sealed, placeOfTicket(orderID, n))
-	if err == nil && (len(text) == 0 || len(text) <= int(text[0])) {
-		err = errors.New("it is too short")
+	if err == nil {
+		var p rail.Passenger
+		if p, err = readPassenger(text); err == nil {
+			return p, nil
+		}
 	}
-	if err != nil {
-		const message = "the passenger of ticket %d of the order %s cannot be opened with the key %q: %w"
-		return rail.Passenger{}, fmt.Errorf(message, n+1, orderID, key, err)
-	}
-	name := 1 + int(text[0])
-	return rail.Passenger{Name: string(text[name:]), DocumentNumber: string(text[1:name])}, nil
+	const message = "the passenger of ticket %d of the order %s cannot be opened with the key %q: %w"
+	return rail.Passenger{}, fmt.Errorf(message, n+1, orderID, key, err)
 }
 
 // ErrKeys says that the keyring is not the one that the ledger's passengers are sealed with.

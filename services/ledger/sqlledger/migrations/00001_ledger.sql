@@ -143,8 +143,9 @@ CREATE INDEX orders_due ON orders (due, run_id);
 -- PAID, unless it has ended by itself: own_state is REFUNDED or CHANGED then, and ended_run_version the version of the
 -- run at which it gave its seat back. own_state is CHANGING while a change of it is open, and empty otherwise.
 -- Two live tickets never have one document on one leg. No index says so: a sale knows the live documents of its run at
--- the version that it moves on. personal is the passenger's name and document number, sealed with the key that
--- personal_key names. Once the passenger was forgotten, both are NULL and document is empty.
+-- the version that it moves on. personal is the passenger's name and document number, and where the buyer is written
+-- to, sealed with the key that personal_key names. Once the passenger was forgotten, both are NULL and document is
+-- empty.
 CREATE TABLE tickets (
     run_id VARCHAR(160) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -155,7 +156,7 @@ CREATE TABLE tickets (
     seat VARCHAR(8) NOT NULL,
     price_minor BIGINT NOT NULL,
     currency VARCHAR(3) NOT NULL,
-    personal VARBINARY(512),
+    personal VARBINARY(1024),
     personal_key VARCHAR(32),
     document VARCHAR(64) NOT NULL,
     own_state VARCHAR(16) DEFAULT '' NOT NULL,
