@@ -89,14 +89,14 @@ func (s *Service) tellRun(ctx context.Context, e *ledger.Event, kind Kind) error
 	if s.Mailer == nil {
 		return nil
 	}
-	for after := ""; ; {
+	for after := (ledger.OrderPlace{}); ; {
 		orders, err := s.Orders.PaidOn(ctx, e.RunID, after, runPage)
 		if err != nil {
 			return err
 		}
 		var all []Delivery
 		for _, o := range orders {
-			after = o.ID
+			after = ledger.OrderPlace{PlacedAt: o.PlacedAt, ID: o.ID}
 			if o.Contact.Email != "" {
 				all = append(all, newMail(kind, o.ID, e.RunVersion, e.Time))
 			}

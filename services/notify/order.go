@@ -14,6 +14,7 @@ type Order struct {
 	PageID  string
 	Version int64
 	State   rail.OrderState
+	PlacedAt time.Time
 	// PaidAt is zero for an order that never was.
 	PaidAt time.Time
 	// Reason is why it ended, "" where there is none to tell.

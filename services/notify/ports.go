@@ -13,8 +13,8 @@ import (
 type Orders interface {
 	// Order reads an order; nil where there is none. UNAVAILABLE: it cannot be read now.
 	Order(ctx context.Context, orderID string) (*Order, error)
-	// PaidOn lists the orders of a run that are PAID, by their ids after one, at most limit.
-	PaidOn(ctx context.Context, run rail.RunID, after string, limit int) ([]*Order, error)
+	// PaidOn lists the orders of a run that are PAID, the newest first, from a place on (zero for all), at most limit.
+	PaidOn(ctx context.Context, run rail.RunID, after ledger.OrderPlace, limit int) ([]*Order, error)
 }
 
 // Store keeps deliveries and endpoints. Times are by its own clock. Every method keeps to its context's deadline.

@@ -42,16 +42,19 @@ func (w *world) Order(_ context.Context, id string) (*notify.Order, error) {
 	return w.orders[id], w.down
 }
 
-func (w *world) PaidOn(_ context.Context, run rail.RunID, after string, limit int) (all []*notify.Order, err error) {
+func (w *world) PaidOn(
+	_ context.Context, run rail.RunID, after ledger.OrderPlace, limit int,
+) (all []*notify.Order, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var ids []string
 	for id := range w.orders {
-		if id > after && w.orders[id].RunID == run && w.orders[id].State == rail.Paid {
+		if (after.ID == "" || id < after.ID) && w.orders[id].RunID == run && w.orders[id].State == rail.Paid {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
+	slices.Reverse(ids)
 	for _, id := range ids[:min(len(ids), limit)] {
 		all = append(all, w.orders[id])
 	}
