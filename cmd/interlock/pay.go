@@ -25,6 +25,7 @@ import (
 	"interlock/services/pay"
 	"interlock/services/pay/payrpc"
 	"interlock/services/pay/sqlpay"
+	"interlock/services/rpc"
 )
 
 // payCommand takes payments in a process of its own.
@@ -54,7 +55,7 @@ type payProcess struct {
 	stores   *stores
 	payments *payments
 	// calls serves servers, and hooks providers.
-	calls, hooks       *payrpc.Server
+	calls, hooks       *rpc.Server
 	listener, webhooks net.Listener
 }
 
@@ -81,10 +82,10 @@ func openPayProcess(ctx context.Context, s *Settings, log *slog.Logger) (_ *payP
 	}
 	p.stores.close = append(p.stores.close, p.payments.Close)
 	handler := payrpc.NewHandler(payrpc.HandlerOptions{Service: p.payments.service, Access: access, Log: log})
-	if p.calls, err = payrpc.NewServer(p.routes(handler), access.Certificates, log); err != nil {
+	if p.calls, err = rpc.NewServer(p.routes(handler), access.Certificates, log); err != nil {
 		return nil, err
 	}
-	if p.hooks, err = payrpc.NewServer(p.payments.webhooks, payrpc.Certificates{}, log); err != nil {
+	if p.hooks, err = rpc.NewServer(p.payments.webhooks, rpc.Certificates{}, log); err != nil {
 		return nil, err
 	}
 	var listen net.ListenConfig
@@ -119,7 +120,7 @@ func (s *Settings) checkPay() error {
 }
 
 // checkPayExposure refuses to take calls without a secret or certificates where other machines can call.
-func (s *Settings) checkPayExposure(ctx context.Context, access payrpc.Access) error {
+func (s *Settings) checkPayExposure(ctx context.Context, access rpc.Access) error {
 	if access.Closed() {
 		return nil
 	}

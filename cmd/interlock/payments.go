@@ -17,11 +17,11 @@ import (
 	"interlock/services/messages"
 	"interlock/services/mysqlcluster"
 	"interlock/services/pay"
-	"interlock/services/pay/payrpc"
 	"interlock/services/pay/sqlpay"
 	"interlock/services/pay/stripepay"
 	"interlock/services/pay/webhooks"
 	"interlock/services/rail"
+	"interlock/services/rpc"
 )
 
 const (
@@ -147,7 +147,7 @@ func providerSecrets(s *Settings) (key string, secrets []string, err error) {
 // secretsIn reads the secrets in a file of the settings, or the one in a file of the data folder.
 func secretsIn(setting, file string, s *Settings, usual string) ([]string, error) {
 	if file != "" {
-		secrets, err := payrpc.LoadSecrets(file)
+		secrets, err := rpc.LoadSecrets(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", setting, err)
 		}
@@ -161,13 +161,13 @@ func secretsIn(setting, file string, s *Settings, usual string) ([]string, error
 }
 
 // payAccess is what serve and pay show each other.
-func payAccess(s *Settings) (payrpc.Access, error) {
-	access := payrpc.Access{Certificates: payrpc.Certificates{Own: s.PayCert, Key: s.PayKey, CA: s.PayCA}}
+func payAccess(s *Settings) (rpc.Access, error) {
+	access := rpc.Access{Certificates: rpc.Certificates{Own: s.PayCert, Key: s.PayKey, CA: s.PayCA}}
 	if s.PaySecretFile == "" {
 		return access, nil
 	}
 	var err error
-	if access.Secrets, err = payrpc.LoadSecrets(s.PaySecretFile); err != nil {
+	if access.Secrets, err = rpc.LoadSecrets(s.PaySecretFile); err != nil {
 		return access, fmt.Errorf("--pay-secret-file: %w", err)
 	}
 	return access, nil

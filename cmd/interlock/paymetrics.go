@@ -5,6 +5,7 @@ import (
 
 	"interlock/services/pay"
 	"interlock/services/pay/payrpc"
+	"interlock/services/rpc"
 )
 
 // series are metrics with labels.
@@ -138,32 +139,32 @@ func (b both) Collect(to chan<- prometheus.Metric) {
 // clientMetrics show a server's calls of payments in another process.
 func clientMetrics(c *payrpc.Client) prometheus.Collector {
 	m := &metrics{}
-	add := func(name, help string, read func(payrpc.ClientStats) int64) {
+	add := func(name, help string, read func(rpc.CallerStats) int64) {
 		m.add(prometheus.CounterValue, "pay_client_"+name+"_total", help,
 			func() float64 { return float64(read(c.Stats())) })
 	}
-	add("calls", "Calls of interlock pay.", func(s payrpc.ClientStats) int64 { return s.Calls })
-	add("retries", "Those of them that repeated one.", func(s payrpc.ClientStats) int64 { return s.Retried })
+	add("calls", "Calls of interlock pay.", func(s rpc.CallerStats) int64 { return s.Calls })
+	add("retries", "Those of them that repeated one.", func(s rpc.CallerStats) int64 { return s.Retried })
 	add("failures", "Calls of interlock pay that it did not answer. Alarm when it rises.",
-		func(s payrpc.ClientStats) int64 { return s.Failed })
+		func(s rpc.CallerStats) int64 { return s.Failed })
 	add("refused", "Calls for which our secret or certificate was not the right one. Alarm when it rises.",
-		func(s payrpc.ClientStats) int64 { return s.Refused })
+		func(s rpc.CallerStats) int64 { return s.Refused })
 	return m
 }
 
 // handlerMetrics show the calls that interlock pay answers.
 func handlerMetrics(h *payrpc.Handler) prometheus.Collector {
 	m := &metrics{}
-	add := func(name, help string, read func(payrpc.HandlerStats) int64) {
+	add := func(name, help string, read func(rpc.GateStats) int64) {
 		m.add(prometheus.CounterValue, "pay_rpc_"+name+"_total", help,
 			func() float64 { return float64(read(h.Stats())) })
 	}
-	add("calls", "Calls of servers that were let in.", func(s payrpc.HandlerStats) int64 { return s.Calls })
+	add("calls", "Calls of servers that were let in.", func(s rpc.GateStats) int64 { return s.Calls })
 	add("failures", "Those that ended with INTERNAL or UNAVAILABLE. Alarm when it rises.",
-		func(s payrpc.HandlerStats) int64 { return s.Failed })
+		func(s rpc.GateStats) int64 { return s.Failed })
 	add("refused", "Calls without the right secret or certificate. Alarm when it rises.",
-		func(s payrpc.HandlerStats) int64 { return s.Refused })
-	add("overloaded", "Calls that were turned away.", func(s payrpc.HandlerStats) int64 { return s.Overloaded })
+		func(s rpc.GateStats) int64 { return s.Refused })
+	add("overloaded", "Calls that were turned away.", func(s rpc.GateStats) int64 { return s.Overloaded })
 	m.add(prometheus.GaugeValue, "pay_rpc_under_way", "Calls that are being answered.",
 		func() float64 { return float64(h.Stats().UnderWay) })
 	return m

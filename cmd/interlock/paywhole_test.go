@@ -19,7 +19,7 @@ import (
 
 	"interlock/internal/servers/serverstest"
 	"interlock/services/pay"
-	"interlock/services/pay/payrpc/payrpctest"
+	"interlock/services/rpc/rpctest"
 )
 
 // payingServer is a server whose buyers pay at a sandbox bank.
@@ -147,7 +147,7 @@ func (p *payingServer) charges(t *testing.T) []pay.Charge {
 // TestPay_AtTheBank buys, pays on the bank's page, and watches what becomes of the order. The money is asked for at the
 // bank.
 func TestPay_AtTheBank(t *testing.T) {
-	ca := payrpctest.NewAuthority(t, "ca")
+	ca := rpctest.NewAuthority(t, "ca")
 	own := ca.Issue(t, ca)
 	for name, with := range map[string]func(*testing.T) *payingServer{
 		"inside": payInside,

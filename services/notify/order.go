@@ -11,9 +11,9 @@ type Order struct {
 	ID, Number string
 	RunID      rail.RunID
 	// PageID is what clients call the order.
-	PageID  string
-	Version int64
-	State   rail.OrderState
+	PageID   string
+	Version  int64
+	State    rail.OrderState
 	PlacedAt time.Time
 	// PaidAt is zero for an order that never was.
 	PaidAt time.Time

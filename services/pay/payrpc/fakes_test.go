@@ -13,6 +13,7 @@ import (
 
 	"interlock/services/pay"
 	"interlock/services/pay/payrpc"
+	"interlock/services/rpc"
 )
 
 // service is a Service that does what a test says.
@@ -89,7 +90,7 @@ func serve(t *testing.T, o payrpc.HandlerOptions) *served {
 	s := &served{log: &lines{}}
 	o.Log = s.log.logger()
 	s.handler = payrpc.NewHandler(o)
-	server, err := payrpc.NewServer(s.handler, o.Access.Certificates, o.Log)
+	server, err := rpc.NewServer(s.handler, o.Access.Certificates, o.Log)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

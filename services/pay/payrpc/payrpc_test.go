@@ -21,40 +21,41 @@ import (
 	"interlock/services/pay"
 	"interlock/services/pay/paypb"
 	"interlock/services/pay/payrpc"
-	"interlock/services/pay/payrpc/payrpctest"
 	"interlock/services/rail"
+	"interlock/services/rpc"
+	"interlock/services/rpc/rpctest"
 )
 
 var secret = strings.Repeat("s", 40)
 
 // ways are how a Client reaches a Handler.
 func ways(t *testing.T) map[string]struct {
-	handler payrpc.Access
+	handler rpc.Access
 	client  payrpc.ClientOptions
 } {
 	t.Helper()
-	ca := payrpctest.NewAuthority(t, "ca")
+	ca := rpctest.NewAuthority(t, "ca")
 	server, client := ca.Issue(t, ca), ca.Issue(t, ca)
-	known := payrpc.Access{Secrets: payrpc.Secrets{secret}}
-	mutual := payrpc.Access{Certificates: client}
+	known := rpc.Access{Secrets: rpc.Secrets{secret}}
+	mutual := rpc.Access{Certificates: client}
 	return map[string]struct {
-		handler payrpc.Access
+		handler rpc.Access
 		client  payrpc.ClientOptions
 	}{
 		"open":                 {},
 		"gRPC":                 {client: payrpc.ClientOptions{GRPC: true}},
 		"secret":               {known, payrpc.ClientOptions{Access: known}},
 		"gRPC with a secret":   {known, payrpc.ClientOptions{Access: known, GRPC: true}},
-		"mutual TLS":           {payrpc.Access{Certificates: server}, payrpc.ClientOptions{Access: mutual}},
-		"gRPC with mutual TLS": {payrpc.Access{Certificates: server}, payrpc.ClientOptions{Access: mutual, GRPC: true}},
+		"mutual TLS":           {rpc.Access{Certificates: server}, payrpc.ClientOptions{Access: mutual}},
+		"gRPC with mutual TLS": {rpc.Access{Certificates: server}, payrpc.ClientOptions{Access: mutual, GRPC: true}},
 		"mutual TLS with a secret": {
-			payrpc.Access{Secrets: known.Secrets, Certificates: server},
-			payrpc.ClientOptions{Access: payrpc.Access{Secrets: known.Secrets, Certificates: client}},
+			rpc.Access{Secrets: known.Secrets, Certificates: server},
+			payrpc.ClientOptions{Access: rpc.Access{Secrets: known.Secrets, Certificates: client}},
 		},
 		"TLS with a secret": {
-			payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{Own: server.Own, Key: server.Key}},
-			payrpc.ClientOptions{Access: payrpc.Access{
-				Secrets: known.Secrets, Certificates: payrpc.Certificates{CA: ca.File},
+			rpc.Access{Secrets: known.Secrets, Certificates: rpc.Certificates{Own: server.Own, Key: server.Key}},
+			payrpc.ClientOptions{Access: rpc.Access{
+				Secrets: known.Secrets, Certificates: rpc.Certificates{CA: ca.File},
 			}},
 		},
 	}
@@ -278,36 +279,36 @@ func TestClient_NoListener(t *testing.T) {
 	}
 	require.Error(t, c.Ready(t.Context()))
 	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), "it is logged once")
-	require.Equal(t, payrpc.ClientStats{Calls: 10, Failed: 10, Retried: 6}, c.Stats())
+	require.Equal(t, rpc.CallerStats{Calls: 10, Failed: 10, Retried: 6}, c.Stats())
 }
 
 // TestAccess_Strangers: none of them reaches the service, and a buyer is told that no payment can be taken.
 func TestAccess_Strangers(t *testing.T) {
-	ca, other := payrpctest.NewAuthority(t, "ca"), payrpctest.NewAuthority(t, "other")
+	ca, other := rpctest.NewAuthority(t, "ca"), rpctest.NewAuthority(t, "other")
 	own, stranger := ca.Issue(t, ca), other.Issue(t, ca)
-	locked := payrpc.Access{Secrets: payrpc.Secrets{secret}}
-	mutual := payrpc.Access{Certificates: own}
-	both := payrpc.Access{Secrets: locked.Secrets, Certificates: own}
-	wrong := payrpc.Secrets{strings.Repeat("w", 40)}
+	locked := rpc.Access{Secrets: rpc.Secrets{secret}}
+	mutual := rpc.Access{Certificates: own}
+	both := rpc.Access{Secrets: locked.Secrets, Certificates: own}
+	wrong := rpc.Secrets{strings.Repeat("w", 40)}
 	for _, c := range []struct {
 		name            string
-		handler, caller payrpc.Access
+		handler, caller rpc.Access
 		code            rail.Code
 	}{
-		{"no secret", locked, payrpc.Access{}, rail.Unauthenticated},
-		{"wrong secret", locked, payrpc.Access{Secrets: wrong}, rail.Unauthenticated},
-		{"half a secret", locked, payrpc.Access{Secrets: payrpc.Secrets{secret[:39]}}, rail.Unauthenticated},
-		{"no certificate", mutual, payrpc.Access{Certificates: payrpc.Certificates{CA: ca.File}}, rail.Unauthenticated},
-		{"certificate of another authority", mutual, payrpc.Access{Certificates: stranger}, rail.Unauthenticated},
-		{"certificate without the secret", both, payrpc.Access{Certificates: own}, rail.Unauthenticated},
+		{"no secret", locked, rpc.Access{}, rail.Unauthenticated},
+		{"wrong secret", locked, rpc.Access{Secrets: wrong}, rail.Unauthenticated},
+		{"half a secret", locked, rpc.Access{Secrets: rpc.Secrets{secret[:39]}}, rail.Unauthenticated},
+		{"no certificate", mutual, rpc.Access{Certificates: rpc.Certificates{CA: ca.File}}, rail.Unauthenticated},
+		{"certificate of another authority", mutual, rpc.Access{Certificates: stranger}, rail.Unauthenticated},
+		{"certificate without the secret", both, rpc.Access{Certificates: own}, rail.Unauthenticated},
 		{
 			"secret without the certificate", both,
-			payrpc.Access{Secrets: locked.Secrets, Certificates: payrpc.Certificates{CA: ca.File}},
+			rpc.Access{Secrets: locked.Secrets, Certificates: rpc.Certificates{CA: ca.File}},
 			rail.Unauthenticated,
 		},
 		{
 			"a server of another authority", mutual,
-			payrpc.Access{Certificates: ca.Issue(t, other)},
+			rpc.Access{Certificates: ca.Issue(t, other)},
 			rail.Unavailable,
 		},
 	} {
@@ -344,9 +345,9 @@ func TestAccess_Strangers(t *testing.T) {
 func TestAccess_TwoSecrets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secrets")
 	next := strings.Repeat("n", 32)
-	load := func(text string) (payrpc.Secrets, error) {
+	load := func(text string) (rpc.Secrets, error) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		return payrpc.LoadSecrets(file)
+		return rpc.LoadSecrets(file)
 	}
 	first, err := load(secret + "\n")
 	require.NoError(t, err)
@@ -354,9 +355,9 @@ func TestAccess_TwoSecrets(t *testing.T) {
 	require.NoError(t, err)
 	second, err := load(next)
 	require.NoError(t, err)
-	at := serve(t, payrpc.HandlerOptions{Service: &service{}, Access: payrpc.Access{Secrets: both}})
-	for _, secrets := range []payrpc.Secrets{first, both, second} {
-		c := at.client(t, payrpc.ClientOptions{Access: payrpc.Access{Secrets: secrets}})
+	at := serve(t, payrpc.HandlerOptions{Service: &service{}, Access: rpc.Access{Secrets: both}})
+	for _, secrets := range []rpc.Secrets{first, both, second} {
+		c := at.client(t, payrpc.ClientOptions{Access: rpc.Access{Secrets: secrets}})
 		require.NoError(t, c.Ready(t.Context()))
 	}
 	for text, wrong := range map[string]string{
@@ -371,29 +372,29 @@ func TestAccess_TwoSecrets(t *testing.T) {
 		require.ErrorContains(t, err, wrong)
 		require.NotContains(t, err.Error(), secret[:31])
 	}
-	_, err = payrpc.LoadSecrets(file + "-none")
+	_, err = rpc.LoadSecrets(file + "-none")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestNewClient_Refuses(t *testing.T) {
 	for _, c := range []struct {
 		url    string
-		access payrpc.Access
+		access rpc.Access
 		wrong  string
 	}{
-		{"", payrpc.Access{}, "is not http://host:port"},
-		{"127.0.0.1:8090", payrpc.Access{}, "is not http://host:port"},
-		{"ftp://127.0.0.1", payrpc.Access{}, "is not http://host:port"},
-		{"http://user:secret@127.0.0.1", payrpc.Access{}, "is not http://host:port"},
-		{"http://127.0.0.1/pay", payrpc.Access{}, "is not http://host:port"},
+		{"", rpc.Access{}, "is not http://host:port"},
+		{"127.0.0.1:8090", rpc.Access{}, "is not http://host:port"},
+		{"ftp://127.0.0.1", rpc.Access{}, "is not http://host:port"},
+		{"http://user:secret@127.0.0.1", rpc.Access{}, "is not http://host:port"},
+		{"http://127.0.0.1/pay", rpc.Access{}, "is not http://host:port"},
 		{
 			"http://127.0.0.1",
-			payrpc.Access{Certificates: payrpc.Certificates{CA: "x"}},
+			rpc.Access{Certificates: rpc.Certificates{CA: "x"}},
 			"certificates go with https://",
 		},
-		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{CA: "/dev/null"}}, "has no certificate"},
-		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{Own: "x"}}, "go together"},
-		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{Own: "x", Key: "y"}}, "no such file"},
+		{"https://127.0.0.1", rpc.Access{Certificates: rpc.Certificates{CA: "/dev/null"}}, "has no certificate"},
+		{"https://127.0.0.1", rpc.Access{Certificates: rpc.Certificates{Own: "x"}}, "go together"},
+		{"https://127.0.0.1", rpc.Access{Certificates: rpc.Certificates{Own: "x", Key: "y"}}, "no such file"},
 	} {
 		_, err := payrpc.NewClient(payrpc.ClientOptions{URL: c.url, Access: c.access})
 		require.ErrorContains(t, err, c.wrong, c.url)
@@ -563,7 +564,7 @@ func TestHandler_Overloaded(t *testing.T) {
 	require.Equal(t, time.Second, known.RetryAfter)
 	_, err = c.Settle(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, payrpc.HandlerStats{Calls: 2, Overloaded: 1, UnderWay: 1}, at.handler.Stats())
+	require.Equal(t, rpc.GateStats{Calls: 2, Overloaded: 1, UnderWay: 1}, at.handler.Stats())
 	close(goOn)
 	require.NoError(t, <-first)
 }
@@ -580,7 +581,7 @@ func TestHandler_Panic(t *testing.T) {
 
 // TestHandler_SlowBody: a caller that sends half a request, and nothing more, is not waited for without end.
 func TestHandler_StrangersBodyIsNotRead(t *testing.T) {
-	at := serve(t, payrpc.HandlerOptions{Service: &service{}, Access: payrpc.Access{Secrets: payrpc.Secrets{secret}}})
+	at := serve(t, payrpc.HandlerOptions{Service: &service{}, Access: rpc.Access{Secrets: rpc.Secrets{secret}}})
 	read, write := io.Pipe()
 	defer write.Close()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at.url+payrpc.Path+"Start", read)

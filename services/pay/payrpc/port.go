@@ -8,6 +8,7 @@ import (
 	"interlock/services/ledger"
 	"interlock/services/pay"
 	"interlock/services/rail"
+	"interlock/services/rpc"
 	"interlock/services/sale"
 )
 
@@ -39,7 +40,7 @@ func forBuyer(err error) error {
 		return &rail.Error{
 			Code:       rail.OrderPending,
 			Message:    "whether the payment was started is not known yet: repeat with the same key",
-			RetryAfter: unreachableRetry, Cause: err,
+			RetryAfter: rpc.UnreachableRetry, Cause: err,
 		}
 	case rail.CodeOf(err) == rail.Unauthenticated:
 		return &rail.Error{Code: rail.PaymentUnavailable, Message: "no payment can be taken just now", Cause: err}

@@ -45,11 +45,10 @@ const (
 	maxSpan = 31 * 24 * time.Hour
 )
 
-// The times of calls. That of a Client is longer than its Handler's, so that an answer has time to come back.
+// The times of calls.
 const (
 	startTimeout     = 8 * time.Second
 	settleTimeout    = 10 * time.Second
 	readTimeout      = 5 * time.Second
 	reconcileTimeout = 10 * time.Minute
-	wayTimeout       = 2 * time.Second
 )

@@ -1,4 +1,4 @@
-package payrpc
+package rpc
 
 import (
 	"context"

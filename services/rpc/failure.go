@@ -1,4 +1,4 @@
-package payrpc
+package rpc
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"interlock/services/ledger"
-	"interlock/services/pay/paypb"
 	"interlock/services/rail"
 )
 
 // codes are what each code of package rail is as one of Connect's and gRPC's. The detail has the code itself, since
-// some share one; see Failure in pay.proto.
+// some share one; see Failure in the .proto files.
 var codes = map[rail.Code]connect.Code{
 	rail.Invalid:             connect.CodeInvalidArgument,
 	rail.BadUserInput:        connect.CodeInvalidArgument,
@@ -58,31 +58,44 @@ var plainCodes = map[connect.Code]rail.Code{
 	connect.CodeResourceExhausted: rail.Invalid,     // Connect's own: too large a message
 }
 
-// failureOf is an error as it may leave the process: the text of an error that is not package rail's stays inside.
-func failureOf(err error) *paypb.Failure {
+// Failure is the message by which errors go: each .proto file has one.
+type Failure interface {
+	proto.Message
+	GetCode() string
+	GetMessage() string
+	GetRetryAfter() *durationpb.Duration
+}
+
+// Words are how a service's errors go.
+type Words struct {
+	// Service is how texts call the service, such as "payments".
+	Service string
+	// New makes the service's own message. retryAfter may be nil.
+	New func(code, message string, retryAfter *durationpb.Duration) Failure
+}
+
+// FailureOf is an error as it may leave the process: the text of an error that is not package rail's stays inside.
+func (w *Words) FailureOf(err error) Failure {
 	var known *rail.Error
 	switch {
 	case errors.Is(err, ledger.ErrInDoubt):
-		return &paypb.Failure{Code: string(codeInDoubt), Message: ledger.ErrInDoubt.Error()}
+		return w.New(string(codeInDoubt), ledger.ErrInDoubt.Error(), nil)
 	case errors.As(err, &known):
-		f := &paypb.Failure{Code: string(known.Code), Message: known.Message}
+		var retryAfter *durationpb.Duration
 		if known.RetryAfter > 0 {
-			f.RetryAfter = durationpb.New(known.RetryAfter)
+			retryAfter = durationpb.New(known.RetryAfter)
 		}
-		return f
+		return w.New(string(known.Code), known.Message, retryAfter)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &paypb.Failure{Code: string(rail.Unavailable), Message: "it took too long: ask again"}
+		return w.New(string(rail.Unavailable), "it took too long: ask again", nil)
 	}
-	return &paypb.Failure{
-		Code:    string(rail.Internal),
-		Message: "something went wrong with payments; their log says what",
-	}
+	return w.New(string(rail.Internal), "something went wrong with "+w.Service+"; their log says what", nil)
 }
 
-// errorOf is the error that a failure was made of.
-func errorOf(f *paypb.Failure) error {
+// ErrorOf is the error that a failure was made of.
+func (w *Words) ErrorOf(f Failure) error {
 	if rail.Code(f.GetCode()) == codeInDoubt {
-		return fmt.Errorf("payments: %w", ledger.ErrInDoubt)
+		return fmt.Errorf("%s: %w", w.Service, ledger.ErrInDoubt)
 	}
 	known := &rail.Error{Code: rail.Code(f.GetCode()), Message: f.GetMessage()}
 	if _, ok := codes[known.Code]; !ok {
@@ -94,9 +107,9 @@ func errorOf(f *paypb.Failure) error {
 	return known
 }
 
-// toWire makes an error of Connect's of any.
-func toWire(err error) *connect.Error {
-	failure := failureOf(err)
+// ToWire makes an error of Connect's of any.
+func (w *Words) ToWire(err error) *connect.Error {
+	failure := w.FailureOf(err)
 	wire := connect.NewError(codes[rail.Code(failure.GetCode())], errors.New(failure.GetMessage()))
 	if detail, err := connect.NewErrorDetail(failure); err == nil {
 		wire.AddDetail(detail)
@@ -104,35 +117,35 @@ func toWire(err error) *connect.Error {
 	return wire
 }
 
-// unreachableRetry is how long a buyer waits where payments do not answer.
-const unreachableRetry = 2 * time.Second
+// UnreachableRetry is how long a caller waits where a service does not answer.
+const UnreachableRetry = 2 * time.Second
 
-// fromWire makes of an error of Connect's what toWire was given. Where there was no answer, or none of a Handler, it is
-// UNAVAILABLE.
-func fromWire(err error) error {
+// FromWire makes of an error of Connect's what ToWire was given. Where there was no answer, or none of a service's, it
+// is UNAVAILABLE.
+func (w *Words) FromWire(err error) error {
 	var wire *connect.Error
 	if !errors.As(err, &wire) {
-		return unreachable(err)
+		return w.unreachable(err)
 	}
 	for _, detail := range wire.Details() {
 		value, decodeErr := detail.Value()
-		if failure, ok := value.(*paypb.Failure); ok && decodeErr == nil {
-			return errorOf(failure)
+		if failure, ok := value.(Failure); ok && decodeErr == nil {
+			return w.ErrorOf(failure)
 		}
 	}
 	code, ok := plainCodes[wire.Code()]
 	switch {
 	case !ok:
-		return &rail.Error{Code: rail.Internal, Message: "payments gave an answer that makes no sense", Cause: err}
+		return &rail.Error{Code: rail.Internal, Message: w.Service + " gave an answer that makes no sense", Cause: err}
 	case code == rail.Unavailable:
-		return unreachable(err)
+		return w.unreachable(err)
 	}
-	return &rail.Error{Code: code, Message: "payments refuse the request", Cause: err}
+	return &rail.Error{Code: code, Message: w.Service + " refuse the request", Cause: err}
 }
 
-func unreachable(err error) error {
+func (w *Words) unreachable(err error) error {
 	return &rail.Error{
-		Code: rail.Unavailable, Message: "payments do not answer just now: ask again with the same key",
-		RetryAfter: unreachableRetry, Cause: err,
+		Code: rail.Unavailable, Message: w.Service + " do not answer just now: ask again with the same key",
+		RetryAfter: UnreachableRetry, Cause: err,
 	}
 }

@@ -1,5 +1,5 @@
-// Package payrpctest makes certificates for tests.
-package payrpctest
+// Package rpctest makes certificates for tests.
+package rpctest
 
 import (
 	"crypto/ecdsa"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/services/pay/payrpc"
+	"interlock/services/rpc"
 )
 
 // Authority issues certificates for 127.0.0.1. Its own is in File.
@@ -38,10 +38,10 @@ func NewAuthority(t testing.TB, name string) *Authority {
 }
 
 // Issue makes a certificate for either side, and its key. It has its holder trust another authority, or the same.
-func (a *Authority) Issue(t testing.TB, trusted *Authority) payrpc.Certificates {
+func (a *Authority) Issue(t testing.TB, trusted *Authority) rpc.Certificates {
 	t.Helper()
 	folder := t.TempDir()
-	c := payrpc.Certificates{Own: filepath.Join(folder, "own"), Key: filepath.Join(folder, "key"), CA: trusted.File}
+	c := rpc.Certificates{Own: filepath.Join(folder, "own"), Key: filepath.Join(folder, "key"), CA: trusted.File}
 	issue(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "payments"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,

@@ -1,4 +1,4 @@
-package payrpc
+package rpc
 
 import (
 	"bytes"
@@ -151,8 +151,8 @@ func (a Access) Closed() bool {
 	return len(a.Secrets) > 0 || a.Certificates.CA != "" && a.Certificates.Own != ""
 }
 
-// allows tells whether a call with this header and TLS state is let in.
-func (a Access) allows(header string, state *tls.ConnectionState) bool {
+// Allows tells whether a call with this header and TLS state is let in.
+func (a Access) Allows(header string, state *tls.ConnectionState) bool {
 	if len(a.Secrets) > 0 && !a.Secrets.match(header) {
 		return false
 	}
