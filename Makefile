@@ -37,10 +37,11 @@ test-all:
 lint:
 	$(GOLANGCI) run
 
-## generate: graph/ from schema.graphql, and services/pay/paypb from pay.proto; tools/go.mod has what the latter needs
+## generate: graph/ from schema.graphql, and paypb and notifypb from their .proto files; tools/go.mod has what these need
 generate:
 	go tool gqlgen generate
 	go run -C tools ./proto ../services/pay/paypb pay.proto
+	go run -C tools ./proto ../services/notify/notifypb notify.proto
 
 ## fmt: formats the Go sources
 fmt:

@@ -77,11 +77,11 @@ lint() { # the command has arguments
 check_generated() {
   local before result=0
   before="$(mktemp -d)"
-  cp -r graph services/pay/paypb "$before"
-  make --no-print-directory generate && diff -r "$before/graph" graph && diff -r "$before/paypb" services/pay/paypb ||
+  cp -r graph services/pay/paypb services/notify/notifypb "$before"
+  make --no-print-directory generate && diff -r "$before/graph" graph && diff -r "$before/paypb" services/pay/paypb && diff -r "$before/notifypb" services/notify/notifypb ||
     result=1
   rm -rf "$before"
-  ((result == 0)) || printf 'graph/ or paypb/ was not what schema.graphql or pay.proto makes of it; it is now\n'
+  ((result == 0)) || printf 'graph/, paypb/ or notifypb/ was not what schema.graphql or the .proto file makes of it; it is now\n'
   return "$result"
 }
 
