@@ -259,10 +259,11 @@ func (r *ticketChangeResolver) To(_ context.Context, c *graph.TicketChange) (*gr
 	return r.run(run), nil
 }
 
-// Order is null also for an order that only keeps its key from ever being placed: it has no ticket.
+// Order is null also for an order that only keeps its key from ever being placed: it has no ticket. A buyer may have
+// taken the key for an order of another kind.
 func (r *ticketChangeResolver) Order(ctx context.Context, c *graph.TicketChange) (*graph.Order, error) {
 	found, err := r.OrderBook.OrderByKey(ctx, c.Change.To, c.Old.Buyer, c.Change.ID)
-	if err != nil || found == nil || len(found.Tickets) == 0 {
+	if err != nil || found == nil || found.Replaces == nil || len(found.Tickets) == 0 {
 		return nil, err
 	}
 	return order(found), nil

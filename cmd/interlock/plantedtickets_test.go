@@ -77,6 +77,10 @@ var plantedInTickets = []planted{
 		`UPDATE changes SET state = 'ENDED' WHERE order_id = {quy}`,
 	},
 	{
+		"a new ticket of another price", audit.CheckChange, "{quy}",
+		`UPDATE changes SET price_minor = price_minor + 1 WHERE order_id = {quy}`,
+	},
+	{
 		"more carried over", audit.CheckChange, "{quy}",
 		`UPDATE changes SET carried_minor = carried_minor + 1 WHERE order_id = {quy}`,
 	},

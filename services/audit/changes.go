@@ -54,6 +54,8 @@ func (v *verifier) verifyChange(o *ledger.WrittenOrder, c *rail.TicketChange) {
 	switch {
 	case c.Carried.Minor < 0 || c.Rest.Minor < 0 || sum != price || c.Rest.Currency != price.Currency:
 		wrong(CheckChange, "%s is carried over and %s is the rest of %s", c.Carried, c.Rest, price)
+	case c.Price.Currency != price.Currency || c.Price.Minor < c.Carried.Minor || c.Rest.Minor > 0 && c.Price != c.Carried:
+		wrong(CheckChange, "the new ticket costs %s, %s of it is carried over, and %s is left", c.Price, c.Carried, c.Rest)
 	case c.Fee.Minor < 0 || c.Fee.Minor > c.Rest.Minor || c.Fee.Currency != price.Currency:
 		wrong(CheckChange, "%s is kept of %s", c.Fee, c.Rest)
 	}

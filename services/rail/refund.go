@@ -100,9 +100,12 @@ type TicketChange struct {
 	// To is the run of the new order.
 	To    RunID
 	State ChangeState
-	// Carried is what of the old ticket's price pays for the new one, at most the new one's price. Rest is what of the
-	// price is left, and Fee what the railway keeps of Rest. Rest − Fee goes back when the change is done.
-	Carried, Rest, Fee Money
+	// Wanted is a keyed digest of what was asked for: repetitions of the request have the same.
+	Wanted string
+	// Price is what the new ticket costs by the quote. Carried is what of the old ticket's price pays for it, at
+	// most all of it. Rest is what of the old price is left, and Fee what the railway keeps of Rest. Rest − Fee goes
+	// back when the change is done.
+	Price, Carried, Rest, Fee Money
 	BegunAt            time.Time
 	// DueAt is when a change that is still open is looked at by itself: its new order has been paid for or has ended
 	// until then, unless trouble delays it.

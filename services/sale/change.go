@@ -56,7 +56,8 @@ type beginning struct {
 	// key is what the new order is placed with on its run.
 	key ledger.OrderKey
 	// place is the new order's request, and to its run by the timetable. Where invalid says that there can be no such
-	// order, a change that was begun before is answered all the same.
+	// order, a change that was begun before is answered all the same. wanted is the digest of what is asked for.
+	wanted  string
 	place   *placing
 	to      *rail.Run
 	invalid error
@@ -81,6 +82,11 @@ type newTicket struct {
 
 // looks tells whether the order that a key has is asked for, and none is bought.
 func (p *placing) looks() bool { return p.change != nil && p.change.look }
+
+// isOf tells whether an order that its key has is its own.
+func (n *newTicket) isOf(order *rail.Order) bool {
+	return n == nil || order.Replaces != nil && *order.Replaces == n.old
+}
 
 // apply makes an order with its seat that of a change. Where all is paid for it is PAID from the start. QUOTE_STALE: it
 // costs another price by now. SOLD_OUT: no seat as wished is free.
@@ -181,6 +187,14 @@ func (s *Service) prepare(ctx context.Context, b *beginning) (*rail.Order, *rail
 // placeNewTicket makes the request for the new order.
 func (s *Service) placeNewTicket(b *beginning, order *rail.Order) error {
 	ticket := &order.Tickets[b.Ticket.Ticket]
+	body := b.ChangeTicket.Place(b.id, ticket.Passenger)
+	body.Normalize()
+	b.ChangeTicket.Departure, b.ChangeTicket.Wish = body.Departure, body.Passengers[0].Wish
+	text, err := json.Marshal(b.ChangeTicket)
+	if err != nil {
+		return err
+	}
+	b.wanted = s.mac(text)
 	if !order.ErasedAt.IsZero() {
 		return rail.Refuse(rail.WrongState, "the passenger was forgotten").At("ticketId")
 	}
@@ -191,20 +205,13 @@ func (s *Service) placeNewTicket(b *beginning, order *rail.Order) error {
 	if !ok {
 		return rail.Refuse(rail.NotFound, "there is no such run").At("runId")
 	}
-	body := b.ChangeTicket.Place(b.id, ticket.Passenger)
-	body.Normalize()
-	b.ChangeTicket.Departure, b.ChangeTicket.Wish = body.Departure, body.Passengers[0].Wish
 	from, to, err := body.Validate(run)
 	if err != nil {
 		return rail.AtChange(err)
 	}
-	text, err := json.Marshal(b.ChangeTicket)
-	if err != nil {
-		return err
-	}
 	b.to = run
 	b.place = &placing{
-		key: b.key, body: body, train: run.Train, from: from, to: to, bodyHash: s.mac(text),
+		key: b.key, body: body, train: run.Train, from: from, to: to, bodyHash: b.wanted,
 		documents: []string{DocumentDigest(s.DocumentKey, ticket.Passenger.DocumentNumber)},
 		change:    &newTicket{old: b.Ticket},
 	}
@@ -221,7 +228,7 @@ func (s *Service) carryOut(
 	r := newRequest(ctx)
 	if r.place = f.looking(); c.State == rail.ChangeOpen && b.place != nil {
 		r.place = b.place
-		r.place.change.price, r.place.change.carried = priceOf(c, b), c.Carried
+		r.place.change.price, r.place.change.carried = c.Price, c.Carried
 	}
 	a := s.submit(b.RunID, r)
 	answer := &ChangeAnswer{Old: old, New: a.order}
@@ -229,8 +236,7 @@ func (s *Service) carryOut(
 	switch {
 	case a.err != nil && !refused:
 		return answer, pending(a.err) // It is noted: repeating it carries on.
-	case c.State != rail.ChangeOpen, rail.CodeOf(a.err) == rail.IdempotencyConflict,
-		!refused && a.verdict == undecided:
+	case c.State != rail.ChangeOpen, !refused && a.verdict == undecided:
 	default:
 		f.fence, f.verdict = refused, a.verdict // What cannot be placed now is not placed later, either.
 		if finished, err := s.finish(ctx, f); err == nil && finished != nil {
@@ -247,16 +253,6 @@ func (s *Service) carryOut(
 	return answer, err
 }
 
-// priceOf is what the new order of a change that was noted is to cost. Where the change left nothing of the old price,
-// that is what the run asks for now: the buyer has yet to pay it.
-func priceOf(c *rail.TicketChange, b *beginning) rail.Money {
-	if c.Rest.Minor > 0 {
-		return c.Carried
-	}
-	price, _ := b.place.train.Price(b.SeatClass, b.place.from, b.place.to)
-	return price
-}
-
 // notCarriedOut says why a change was not carried out, by what became of its new order; nil where it was, or may be.
 func (s *Service) notCarriedOut(a answer) error {
 	switch code := rail.CodeOf(a.err); {
@@ -269,6 +265,12 @@ func (s *Service) notCarriedOut(a answer) error {
 	return rail.AtChange(a.err, "input", "change")
 }
 
+// keyTaken refuses a change by whose id, as a key, another order was placed: the buyer has chosen that key.
+func keyTaken() error {
+	return rail.Refuse(rail.IdempotencyConflict, "an order was placed by the key that this change would have: "+
+		"use another one").At("input", "idempotencyKey")
+}
+
 // begin decides about a request to change a ticket.
 func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 	order := d.order(b.Ticket.OrderID)
@@ -277,6 +279,9 @@ func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 	}
 	if at := slices.IndexFunc(order.Changes, b.isThis); at >= 0 {
 		return b.replayed(d, order, &order.Changes[at]), nil
+	}
+	if _, taken := d.replayOf(b.key); taken && b.sameRun() {
+		return answer{order: order, err: keyTaken()}, nil
 	}
 	quote, err := w.quoteBeginning(d, order, b)
 	if err != nil {
@@ -291,9 +296,9 @@ func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 		return answer{order: order, err: err}, nil
 	}
 	noted := rail.TicketChange{
-		ID: b.id, Ticket: b.Ticket.Ticket, To: b.RunID, State: rail.ChangeOpen, Carried: quote.Carried,
-		Rest: quote.Rest, Fee: quote.Fee, BegunAt: d.state.Now,
-		DueAt: d.state.Now.Add(w.service.settings.Hold + changeGrace),
+		ID: b.id, Ticket: b.Ticket.Ticket, To: b.RunID, State: rail.ChangeOpen, Wanted: b.wanted,
+		Price: quote.Price, Carried: quote.Carried, Rest: quote.Rest, Fee: quote.Fee,
+		BegunAt: d.state.Now, DueAt: d.state.Now.Add(w.service.settings.Hold + changeGrace),
 	}
 	next.Tickets[noted.Ticket].Own = rail.TicketChanging
 	a := answer{order: next, change: &noted}
@@ -315,17 +320,16 @@ func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 
 // replayed answers a request whose change was begun already.
 func (b *beginning) replayed(d *decision, order *rail.Order, c *rail.TicketChange) answer {
-	conflict := rail.Refuse(rail.IdempotencyConflict, "this key has changed a ticket to something else").
-		At("input", "idempotencyKey")
-	if c.Ticket != b.Ticket.Ticket || c.To != b.RunID {
-		return answer{order: order, err: conflict}
+	if c.Wanted != b.wanted {
+		return answer{
+			err: rail.Refuse(rail.IdempotencyConflict, "this key has changed a ticket to something else").
+				At("input", "idempotencyKey"),
+			order: order,
+		}
 	}
 	a := answer{order: order, change: c, replayed: true}
 	if b.sameRun() {
 		replay, _ := d.replayOf(b.key)
-		if b.place != nil && replay.BodyHash != "" && replay.BodyHash != b.place.bodyHash {
-			return answer{order: order, err: conflict}
-		}
 		a.changed = replay.Order
 	}
 	return a

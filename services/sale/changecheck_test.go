@@ -129,6 +129,9 @@ func (w *twoRuns) checkOrder(orders map[string]*rail.Order, o *rail.Order) error
 	open := map[int]bool{}
 	for _, c := range o.Changes {
 		n := orders[w.line.of(c.To).orderOf(ledger.OrderKey{Buyer: o.Buyer, Key: c.ID})]
+		if n != nil && n.Replaces == nil {
+			n = nil // An ordinary order has taken the key.
+		}
 		switch c.State {
 		case rail.ChangeOpen:
 			open[c.Ticket] = true

@@ -154,11 +154,15 @@ func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticke
 func (w *worker) place(d *decision, r *request) (answer, error) {
 	p := r.place
 	if replay, ok := d.replayOf(p.key); ok {
-		if p.looks() {
-			return answer{order: replay.Order, replayed: true, verdict: verdictOf(replay.Order, d.state.Now)}, nil
+		verdict := verdictOf(replay.Order, p.change, d.state.Now)
+		switch {
+		case p.change != nil && !p.change.isOf(replay.Order):
+			return answer{err: keyTaken(), verdict: verdict}, nil
+		case p.looks():
+			return answer{order: replay.Order, replayed: true, verdict: verdict}, nil
 		}
 		a := replayed(replay, p)
-		a.verdict = verdictOf(replay.Order, d.state.Now)
+		a.verdict = verdict
 		return a, nil
 	}
 	switch {
@@ -173,7 +177,7 @@ func (w *worker) place(d *decision, r *request) (answer, error) {
 	if refusal != nil {
 		return answer{err: refusal}, nil
 	}
-	return answer{order: order, verdict: verdictOf(order, d.state.Now)}, d.add(order, p)
+	return answer{order: order, verdict: verdictOf(order, p.change, d.state.Now)}, d.add(order, p)
 }
 
 // add has the ledger write an order.

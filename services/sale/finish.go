@@ -21,11 +21,14 @@ const (
 )
 
 // verdictOf judges by an order as a batch has read it at a moment. An order that is past its time and has not been
-// ended yet is read as ended, and may yet be paid where the next primary's clock is behind: it ended later than now.
-func verdictOf(order *rail.Order, now time.Time) verdict {
+// ended yet is read as ended, and may yet be paid where the next primary's clock is behind: it ended later than now. A
+// key that a buyer has taken for another order is taken for ever, so the change's own order never is.
+func verdictOf(order *rail.Order, of *newTicket, now time.Time) verdict {
 	switch {
 	case order == nil:
 		return undecided
+	case !of.isOf(order):
+		return newEnded
 	case !order.PaidAt.IsZero():
 		return newPaid
 	case !order.State.Live() && !order.EndedAt.After(now):
@@ -97,6 +100,10 @@ func (s *Service) look(ctx context.Context, f *finishing) error {
 	r := newRequest(ctx)
 	r.place = f.looking()
 	a := s.submit(f.to, r)
+	if rail.CodeOf(a.err) == rail.IdempotencyConflict {
+		f.verdict = a.verdict
+		return nil
+	}
 	if rail.CodeOf(a.err) != rail.NotFound {
 		f.verdict = a.verdict
 		return a.err
@@ -133,7 +140,7 @@ func (w *worker) finish(d *decision, f *finishing) (answer, error) {
 	if f.sameRun() {
 		found = newEnded // The new order was placed by the commit that began the change. Without it there is none.
 		if replay, ok := d.replayOf(f.key); ok {
-			found = verdictOf(replay.Order, d.state.Now)
+			found = verdictOf(replay.Order, f.looking().change, d.state.Now)
 		}
 	}
 	switch {

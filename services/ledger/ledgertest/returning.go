@@ -362,7 +362,7 @@ func begin(to rail.RunID) func(*ledger.BatchState, *rail.Order) ledger.OrderChan
 		none := rail.Money{Currency: o.Total.Currency}
 		change := rail.TicketChange{
 			ID: refundID(fmt.Sprint("change", len(o.Changes))), To: to, State: rail.ChangeOpen,
-			Carried: o.Tickets[0].Price, Rest: none, Fee: none,
+			Wanted: "wanted", Price: o.Tickets[0].Price, Carried: o.Tickets[0].Price, Rest: none, Fee: none,
 			BegunAt: s.Now, DueAt: s.Now.Add(-time.Second),
 		}
 		next.Changes = append(slices.Clone(o.Changes), change)

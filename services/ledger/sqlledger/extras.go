@@ -25,8 +25,8 @@ type eachRow func(query string, args []any, scan func(*sql.Rows) error) error
 
 const (
 	refundColumns = "run_id, order_id, id, kind, tickets, gross_minor, fee_minor, currency, at, paid_back_at"
-	changeColumns = "run_id, order_id, id, ticket, to_run, state, carried_minor, rest_minor, fee_minor, currency, " +
-		"begun_at, due_at, ended_at"
+	changeColumns = "run_id, order_id, id, ticket, to_run, state, wanted, price_minor, carried_minor, rest_minor, " +
+		"fee_minor, currency, begun_at, due_at, ended_at"
 )
 
 // readExtras reads the refunds and changes of orders, the oldest first.
@@ -80,8 +80,9 @@ func scanChange(r *sql.Rows) (order string, change rail.TicketChange, err error)
 	var run string
 	var begun, due int64
 	var ended *int64
-	err = r.Scan(&run, &order, &change.ID, &change.Ticket, &change.To, &change.State, &change.Carried.Minor,
-		&change.Rest.Minor, &change.Fee.Minor, &change.Carried.Currency, &begun, &due, &ended)
+	err = r.Scan(&run, &order, &change.ID, &change.Ticket, &change.To, &change.State, &change.Wanted, &change.Price.Minor,
+		&change.Carried.Minor, &change.Rest.Minor, &change.Fee.Minor, &change.Carried.Currency, &begun, &due, &ended)
+	change.Price.Currency = change.Carried.Currency
 	change.Rest.Currency, change.Fee.Currency = change.Carried.Currency, change.Carried.Currency
 	change.BegunAt, change.DueAt, change.EndedAt = fromMillis(begun), fromMillis(due), timeOf(ended)
 	return order, change, err
@@ -116,14 +117,14 @@ func refundRow(o *rail.Order, r *rail.Refund, version int64) []any {
 }
 
 var changesInto = []string{
-	"run_id", "order_id", "id", "ticket", "to_run", "state", "carried_minor", "rest_minor", "fee_minor", "currency",
-	"begun_at", "due_at", "ended_at",
+	"run_id", "order_id", "id", "ticket", "to_run", "state", "wanted", "price_minor", "carried_minor", "rest_minor",
+	"fee_minor", "currency", "begun_at", "due_at", "ended_at",
 }
 
 func ticketChangeRow(o *rail.Order, c *rail.TicketChange) []any {
 	return []any{
-		string(o.RunID), o.ID, c.ID, c.Ticket, string(c.To), string(c.State), c.Carried.Minor, c.Rest.Minor,
-		c.Fee.Minor, string(c.Carried.Currency), c.BegunAt.UnixMilli(), c.DueAt.UnixMilli(), millisOrNil(c.EndedAt),
+		string(o.RunID), o.ID, c.ID, c.Ticket, string(c.To), string(c.State), c.Wanted, c.Price.Minor,
+		c.Carried.Minor, c.Rest.Minor, c.Fee.Minor, string(c.Carried.Currency), c.BegunAt.UnixMilli(), c.DueAt.UnixMilli(), millisOrNil(c.EndedAt),
 	}
 }
 

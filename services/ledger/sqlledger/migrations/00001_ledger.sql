@@ -183,7 +183,7 @@ CREATE TABLE refunds (
 CREATE INDEX refunds_owed ON refunds (paid_back_at, order_id);
 
 -- Changes of tickets into orders of their own: see rail.TicketChange. The new order is on to_run, and has the id as its
--- idempotency key. The index finds open changes whose time has come.
+-- idempotency key. wanted is a keyed digest of what was asked for. The index finds open changes whose time has come.
 CREATE TABLE changes (
     run_id VARCHAR(160) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -191,6 +191,8 @@ CREATE TABLE changes (
     ticket BIGINT NOT NULL,
     to_run VARCHAR(160) NOT NULL,
     state VARCHAR(16) NOT NULL,
+    wanted VARCHAR(128) NOT NULL,
+    price_minor BIGINT NOT NULL,
     carried_minor BIGINT NOT NULL,
     rest_minor BIGINT NOT NULL,
     fee_minor BIGINT NOT NULL,
