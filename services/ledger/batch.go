@@ -6,6 +6,9 @@ import (
 	"interlock/services/rail"
 )
 
+// MaxBatchOrders is how many orders one batch may change tickets of.
+const MaxBatchOrders = 1_000
+
 // OrderKey is what makes a request for an order unique on its run.
 type OrderKey struct {
 	Buyer string
@@ -50,7 +53,7 @@ type Batch struct {
 	// Cancels are carried out before Decide, in this order. Orders of the run that are past their time always end,
 	// first of all.
 	Cancels []Cancel
-	// Orders are locked and read after the cancels, for Decide to change their tickets. At most 1,000.
+	// Orders are locked and read after the cancels, for Decide to change their tickets. At most MaxBatchOrders.
 	Orders []string
 }
 

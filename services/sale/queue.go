@@ -3,6 +3,7 @@ package sale
 import (
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -12,8 +13,6 @@ const (
 	overloadedRetryAfter = 500 * time.Millisecond
 	// maxRetryAfter is the latest: what took long may be over by then.
 	maxRetryAfter = 5 * time.Second
-	// maxBatchOrders is how many requests of a batch may change tickets of orders: see ledger.Batch.
-	maxBatchOrders = 1_000
 )
 
 // submit hands a request to the worker of its run and waits for the answer.
@@ -104,7 +103,7 @@ func (s *Service) next(w *worker) []*request {
 	defer s.mu.Unlock()
 	var batch []*request
 	n, orders := 0, 0
-	for ; n < len(w.queue) && len(batch) < s.settings.MaxBatch && orders < maxBatchOrders; n++ {
+	for ; n < len(w.queue) && len(batch) < s.settings.MaxBatch && orders < ledger.MaxBatchOrders; n++ {
 		if w.queue[n].take() {
 			batch = append(batch, w.queue[n])
 			if w.queue[n].order() != "" {

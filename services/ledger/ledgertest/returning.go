@@ -353,6 +353,28 @@ func returnWithdrawn(t *testing.T, s *suite) {
 	RequireSold(t, l)
 }
 
+// returnMany asks for as many orders as a batch may change: it reads those that are there.
+func returnMany(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	o := paidParty(t, l, c, run, "wang", 1)
+	b := batch(run)
+	for n := range ledger.MaxBatchOrders - 1 {
+		b.Orders = append(b.Orders, fmt.Sprint(o.ID, n))
+	}
+	b.Orders = append(b.Orders, o.ID)
+	unchanged := errors.New("nothing is changed")
+	_, err := l.Sell(t.Context(), b, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+		require.Equal(t, map[string]*rail.Order{o.ID: o}, s.Orders)
+		return ledger.BatchChanges{}, unchanged
+	})
+	require.ErrorIs(t, err, unchanged)
+	b.Orders = append(b.Orders, "one more")
+	_, err = l.Sell(t.Context(), b, func(*ledger.BatchState) (ledger.BatchChanges, error) {
+		return ledger.BatchChanges{}, unchanged
+	})
+	require.Equal(t, rail.Invalid, rail.CodeOf(err))
+}
+
 // begin opens a change of an order's first ticket.
 func begin(to rail.RunID) func(*ledger.BatchState, *rail.Order) ledger.OrderChange {
 	return func(s *ledger.BatchState, o *rail.Order) ledger.OrderChange {

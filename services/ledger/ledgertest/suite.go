@@ -75,6 +75,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Return_All", returnAll},
 		{"Return_ByAnAdmin", returnByAnAdmin},
 		{"Return_OfWhatWasNotRead", returnUnread},
+		{"Return_ManyInABatch", returnMany},
 		{"Return_MoneyBack", returnMoneyBack},
 		{"Return_Withdrawn", returnWithdrawn},
 		{"Return_AsAModelDoes", returnAsAModelDoes},

@@ -14,8 +14,9 @@ func (t *transaction) ordersToChange(ctx context.Context, batch *ledger.Batch) (
 	if len(batch.Orders) == 0 {
 		return nil, nil
 	}
-	if len(batch.Orders) > maxIDs {
-		return nil, rail.Refuse(rail.Invalid, "a batch changes %d orders, and may change %d", len(batch.Orders), maxIDs)
+	if len(batch.Orders) > ledger.MaxBatchOrders {
+		return nil, rail.Refuse(rail.Invalid, "a batch changes %d orders, and may change %d", len(batch.Orders),
+			ledger.MaxBatchOrders)
 	}
 	entries, err := t.lockOrders(ctx, batch.RunID, batch.Orders)
 	if err != nil {
