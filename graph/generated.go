@@ -2222,8 +2222,8 @@ type Mutation {
   refundTickets("The tickets." input: RefundTicketsInput!): RefundTicketsPayload @requires(role: [PASSENGER, ADMIN])
   """
   Changes a ticket to another run, class, seat or pair of stations, once, for what ` + "`" + `changeQuote` + "`" + ` has said. Where the new
-  ticket costs more, the new order is ON_HOLD, and payOrder pays the difference; the old ticket is CHANGING until then,
-  and ISSUED again if the new order is not paid. Otherwise the new order is PAID, and the rest of the price follows as
+  ticket costs more, the new order is ON_HOLD, and payOrder pays the difference, before the train of the old ticket
+  leaves; the old ticket is CHANGING until then, and ISSUED again if the new order is not paid. Otherwise the new order is PAID, and the rest of the price follows as
   a refund of the old order. Repeating it with the same key is the same change.
 
   QUOTE_STALE: ` + "`" + `quote` + "`" + ` has the new one. DEPARTED: the train of the old ticket has left. WRONG_STATE: the ticket was

@@ -75,6 +75,9 @@ type newTicket struct {
 	price, carried rail.Money
 	// wish is what the new seat must meet where it is only another seat; nil where it is another trip.
 	wish *rail.Wish
+	// until is when the old ticket's train leaves: until then the new one is placed and paid for. It is zero where that
+	// train does not run.
+	until time.Time
 	// look asks for the order that the key has, and places none. With fence it places one that is cancelled where there
 	// is none.
 	look, fence bool
@@ -89,10 +92,14 @@ func (n *newTicket) isOf(order *rail.Order) bool {
 }
 
 // apply makes an order with its seat that of a change. Where all is paid for it is PAID from the start. QUOTE_STALE: it
-// costs another price by now. SOLD_OUT: no seat as wished is free.
+// costs another price by now. SOLD_OUT: no seat as wished is free. DEPARTED: the old ticket may have been travelled by.
 func (n *newTicket) apply(order *rail.Order, train *rail.Train, now time.Time) error {
 	if n == nil {
 		return nil
+	}
+	if !n.until.IsZero() && !now.Before(n.until) {
+		return rail.Refuse(rail.Departed, "the train of the old ticket left at %s", n.until.Format(time.RFC3339)).
+			At("input", "passengers", "0")
 	}
 	if order.Total != n.price {
 		return quoteStale()
@@ -103,6 +110,9 @@ func (n *newTicket) apply(order *rail.Order, train *rail.Train, now time.Time) e
 			At("input", "passengers", "0", "wish")
 	}
 	order.Replaces, order.Carried = &n.old, n.carried
+	if !n.until.IsZero() && order.PayBy.After(n.until) {
+		order.PayBy = n.until
+	}
 	if order.ToPay().Minor == 0 {
 		// Two facts, and a version for each: it was placed, and it is paid.
 		order.State, order.PaidAt, order.Version = rail.Paid, now, 2
@@ -180,12 +190,21 @@ func (s *Service) prepare(ctx context.Context, b *beginning) (*rail.Order, *rail
 	}
 	b.id = digestOf("interlock change", order.ID, b.Name, b.Key)
 	b.key = ledger.OrderKey{Buyer: order.Buyer, Key: b.id}
-	b.invalid = s.placeNewTicket(b, order)
+	b.invalid = s.placeNewTicket(b, order, run)
 	return order, run, nil
 }
 
-// placeNewTicket makes the request for the new order.
-func (s *Service) placeNewTicket(b *beginning, order *rail.Order) error {
+// leaves is when an order's train leaves, zero where its run does not run. Where the run has another train by now, the
+// order has ended.
+func leaves(order *rail.Order, run *rail.Run) time.Time {
+	if run.Status != rail.Published || run.Train.ID != order.TrainID {
+		return time.Time{}
+	}
+	return run.Departure(order.From)
+}
+
+// placeNewTicket makes the request for the new order. old is the run of the order.
+func (s *Service) placeNewTicket(b *beginning, order *rail.Order, old *rail.Run) error {
 	ticket := &order.Tickets[b.Ticket.Ticket]
 	body := b.ChangeTicket.Place(b.id, ticket.Passenger)
 	body.Normalize()
@@ -213,7 +232,7 @@ func (s *Service) placeNewTicket(b *beginning, order *rail.Order) error {
 	b.place = &placing{
 		key: b.key, body: body, train: run.Train, from: from, to: to, bodyHash: b.wanted,
 		documents: []string{DocumentDigest(s.DocumentKey, ticket.Passenger.DocumentNumber)},
-		change:    &newTicket{old: b.Ticket},
+		change:    &newTicket{old: b.Ticket, until: leaves(order, old)},
 	}
 	return nil
 }
@@ -295,6 +314,7 @@ func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 	if err := b.recorded(ledger.WhatChange, &change); err != nil {
 		return answer{order: order, err: err}, nil
 	}
+	b.place.change.until = leaves(order, d.state.Run)
 	noted := rail.TicketChange{
 		ID: b.id, Ticket: b.Ticket.Ticket, To: b.RunID, State: rail.ChangeOpen, Wanted: b.wanted,
 		Price: quote.Price, Carried: quote.Carried, Rest: quote.Rest, Fee: quote.Fee,
