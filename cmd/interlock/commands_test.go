@@ -184,7 +184,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		"RedisMasterName": true, "RedisUsername": true, "MessagesMasterName": true, "MessagesUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 		"StripeKeyFile": true, "WebhookSecretFile": true, "PaySecretFile": true, "PayCA": true, "PayCert": true,
-		"PayKey": true, "PayReturnURL": true, "PaySource": true, "ListenWebhooks": true,
+		"PayKey": true, "PayReturnURL": true, "PaySource": true, "ListenWebhooks": true, "TicketKeysFile": true,
 	}
 	for _, address := range []string{
 		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1",

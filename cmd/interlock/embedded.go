@@ -18,6 +18,7 @@ const (
 	tokenSecretFile     = "token-secret"
 	documentKeyFile     = "document-key"
 	personalDataKeyFile = "personal-data-key"
+	ticketKeysFile      = "ticket-keys"
 	redisFile           = "redis.json"
 	lockFile            = "lock"
 )

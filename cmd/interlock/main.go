@@ -37,6 +37,8 @@ type commands struct {
 	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
 	RotateKeys  rotateKeysCommand  `cmd:"" help:"Seal every passenger with the first of --personal-data-keys."`
 	Erase       eraseCommand       `cmd:"" help:"Forget a buyer in the orders of runs that are over."`
+	TicketKeys  ticketKeysCommand  `cmd:"" help:"Show, add or drop the keys that tickets are signed with."`
+	CheckTicket checkTicketCommand `cmd:"" help:"Check a ticket's code, without a network."`
 	Failover    failoverCommand    `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Messages    messagesCommand    `cmd:"" help:"Look at events, and at what could not be handled."`
 	Pay         payCommand         `cmd:"" help:"Take payments in a process of its own."`

@@ -226,7 +226,7 @@ func TestServer_FilesArePrivate(t *testing.T) {
 	look()
 	for _, name := range []string{
 		"interlock-data", ledgerFile, ledgerFile + "-wal", ledgerFile + "-shm", documentKeyFile, personalDataKeyFile,
-		tokenSecretFile, redisFile, lockFile,
+		tokenSecretFile, redisFile, lockFile, ticketKeysFile,
 	} {
 		require.True(t, seen[name], name)
 	}

@@ -21,7 +21,7 @@ func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 		return err
 	}
 	log.Info("serving", "url", server.URL(), "version", version, "ledger", server.stores.ledger.Flavor(),
-		"durability", server.durability(), "payments", settings.payments())
+		"durability", server.durability(), "payments", settings.payments(), "ticket_key", server.ticketKey())
 	if settings.embedded() {
 		log.Info("nothing is configured: this is the embedded default, SQLite and an in-process Redis in one "+
 			"folder; for real sales give --mysql, --redis and --lock-redis",

@@ -36,6 +36,7 @@ import (
 	"interlock/services/rail"
 	"interlock/services/sale"
 	"interlock/services/search"
+	"interlock/services/ticketcode"
 	"interlock/services/watch"
 )
 
@@ -69,6 +70,9 @@ type Server struct {
 	following *messages.Consumer
 	bank      *ownBank
 
+	// signer signs tickets; nil where there are no keys for it.
+	signer *ticketcode.Signer
+
 	listener net.Listener
 	// preparing is what readiness waits for besides its checks; nil is nothing.
 	preparing atomic.Pointer[string]
@@ -97,6 +101,9 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		return nil, err
 	}
 	s := &Server{settings: settings, log: log, stores: opened, now: opened.faults.clock()}
+	if s.signer, err = ticketSigner(settings); err != nil {
+		return nil, err
+	}
 	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
 		return nil, err
 	}

@@ -93,6 +93,8 @@ type Settings struct {
 	PersonalDataKeys          []string `yaml:"personal-data-keys" placeholder:"KEY"`
 	ForgetPassengersAfterDays int      `yaml:"forget-passengers-after-days" default:"100"`
 
+	TicketKeysFile string `yaml:"ticket-keys-file" placeholder:"FILE"`
+
 	LogLevel slog.Level `yaml:"log-level" default:"INFO"`
 }
 
