@@ -52,7 +52,7 @@ func (s *Service) webhooksOf(ctx context.Context, e *ledger.Event) (all []Delive
 	if s.Poster == nil {
 		return nil, nil
 	}
-	endpoints, err := s.endpoints.get(ctx, s.Store)
+	endpoints, err := s.told.get(ctx, s.Store)
 	if err != nil {
 		return nil, err
 	}

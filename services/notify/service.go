@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -33,7 +34,7 @@ type Options struct {
 type Service struct {
 	Options
 	committer committer
-	endpoints endpointCache
+	told      endpointCache
 	counts    counts
 	wake      chan struct{}
 	// lookEvery is the pause between two looks for what is due.
@@ -137,6 +138,9 @@ func checkEvents(types []ledger.EventType) error {
 	return nil
 }
 
+// Endpoints are all endpoints, the oldest first.
+func (s *Service) Endpoints(ctx context.Context) ([]*Endpoint, error) { return s.Store.Endpoints(ctx) }
+
 // Endpoint reads an endpoint; nil where there is none.
 func (s *Service) Endpoint(ctx context.Context, id string) (*Endpoint, error) {
 	all, err := s.Store.Endpoints(ctx)
@@ -166,8 +170,12 @@ func (s *Service) PutEndpoint(ctx context.Context, e *Endpoint) (*Endpoint, erro
 	if err := checkEvents(e.Events); err != nil {
 		return nil, err
 	}
-	defer s.endpoints.forget()
-	if err := s.Store.PutEndpoint(ctx, e); err != nil {
+	defer s.told.forget()
+	err := s.Store.PutEndpoint(ctx, e)
+	if errors.Is(err, ErrStale) {
+		return nil, rail.Refuse(rail.WrongState, "the endpoint was changed meanwhile")
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.Wake()
@@ -176,6 +184,6 @@ func (s *Service) PutEndpoint(ctx context.Context, e *Endpoint) (*Endpoint, erro
 
 // DropEndpoint removes an endpoint, and tells whether it was there.
 func (s *Service) DropEndpoint(ctx context.Context, id string) (bool, error) {
-	defer s.endpoints.forget()
+	defer s.told.forget()
 	return s.Store.DropEndpoint(ctx, id)
 }

@@ -178,7 +178,7 @@ func isToTell(d *Delivery, o *Order) bool {
 
 // post posts a webhook. What its endpoint has taken or not is noted with the endpoint.
 func (s *Service) post(ctx context.Context, d *Delivery) (Outcome, error) {
-	endpoints, err := s.endpoints.get(ctx, s.Store)
+	endpoints, err := s.told.get(ctx, s.Store)
 	if err != nil {
 		return Outcome{State: Pending, Reason: "the endpoint cannot be read"}, err
 	}
@@ -222,7 +222,7 @@ func (s *Service) noteEndpoint(ctx context.Context, e *Endpoint, o *Outcome) err
 	if err := s.Store.PutEndpoint(context.WithoutCancel(ctx), &next); err != nil && !errors.Is(err, ErrStale) {
 		return err
 	}
-	s.endpoints.forget()
+	s.told.forget()
 	if !next.Enabled {
 		s.Log.WarnContext(ctx, "an endpoint of webhooks is disabled", "endpoint", e.ID, "why", next.DisabledWhy)
 	}
