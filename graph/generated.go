@@ -2237,8 +2237,8 @@ type Mutation {
   """
   cancelHold("The order." input: CancelHoldInput!): CancelHoldPayload @requires(role: ADMIN)
   """
-  Corrects a passenger's name on an order that has its seats. The seat, the document and the price stay. The admin and
-  the reason are recorded.
+  Corrects a passenger's name on a ticket that has its seat. The seat, the document and the price stay. The admin and
+  the reason are recorded. WRONG_STATE: the ticket has ended, or is being changed: a change takes the name over.
   """
   correctPassengerName(
     "The ticket."

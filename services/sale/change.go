@@ -214,11 +214,8 @@ func (s *Service) placeNewTicket(b *beginning, order *rail.Order, old *rail.Run)
 		return err
 	}
 	b.wanted = s.mac(text)
-	if !order.ErasedAt.IsZero() {
-		return rail.Refuse(rail.WrongState, "the passenger was forgotten").At("ticketId")
-	}
-	if ticket.Sealed != nil {
-		return &rail.Error{Code: rail.Unavailable, Message: "the passenger cannot be read", Cause: ticket.Sealed}
+	if err := knows(order, ticket); err != nil {
+		return err
 	}
 	run, ok := s.Runs.Run(b.RunID)
 	if !ok {
@@ -233,6 +230,17 @@ func (s *Service) placeNewTicket(b *beginning, order *rail.Order, old *rail.Run)
 		key: b.key, body: body, train: run.Train, from: from, to: to, bodyHash: b.wanted,
 		documents: []string{DocumentDigest(s.DocumentKey, ticket.Passenger.DocumentNumber)},
 		change:    &newTicket{old: b.Ticket, until: leaves(order, old)},
+	}
+	return nil
+}
+
+// knows refuses a ticket whose passenger cannot be taken over.
+func knows(order *rail.Order, ticket *rail.Ticket) error {
+	if !order.ErasedAt.IsZero() {
+		return rail.Refuse(rail.WrongState, "the passenger was forgotten").At("ticketId")
+	}
+	if ticket.Sealed != nil {
+		return &rail.Error{Code: rail.Unavailable, Message: "the passenger cannot be read", Cause: ticket.Sealed}
 	}
 	return nil
 }
@@ -314,13 +322,15 @@ func (w *worker) begin(d *decision, b *beginning) (answer, error) {
 	if err := b.recorded(ledger.WhatChange, &change); err != nil {
 		return answer{order: order, err: err}, nil
 	}
-	b.place.change.until = leaves(order, d.state.Run)
 	noted := rail.TicketChange{
 		ID: b.id, Ticket: b.Ticket.Ticket, To: b.RunID, State: rail.ChangeOpen, Wanted: b.wanted,
 		Price: quote.Price, Carried: quote.Carried, Rest: quote.Rest, Fee: quote.Fee,
 		BegunAt: d.state.Now, DueAt: d.state.Now.Add(w.service.settings.Hold + changeGrace),
 	}
 	next.Tickets[noted.Ticket].Own = rail.TicketChanging
+	b.place.change.until = leaves(order, d.state.Run)
+	// The name may have been corrected since the order was read. From this commit on it cannot be.
+	b.place.body.Passengers[0].Passenger = order.Tickets[noted.Ticket].Passenger
 	a := answer{order: next, change: &noted}
 	if b.sameRun() {
 		b.place.change.price, b.place.change.carried = quote.Price, quote.Carried
@@ -359,6 +369,9 @@ func (b *beginning) replayed(d *decision, order *rail.Order, c *rail.TicketChang
 func (w *worker) quoteBeginning(d *decision, order *rail.Order, b *beginning) (*ChangeQuote, error) {
 	if b.place == nil {
 		return nil, b.invalid
+	}
+	if err := knows(order, &order.Tickets[b.Ticket.Ticket]); err != nil {
+		return nil, err
 	}
 	to := b.to
 	if p := b.place; b.sameRun() {

@@ -108,3 +108,24 @@ func TestChange_OtherFaresBeforeTheNewOrder(t *testing.T) {
 		})
 	}
 }
+
+// A passenger's name is corrected while a change of the ticket is on its way to the worker: the new ticket has the new
+// name.
+func TestChange_ANameThatWasCorrectedMeanwhile(t *testing.T) {
+	for run := range 2 {
+		w := openTwoRuns(t, sale.Settings{})
+		order := w.bought(t, "ann", w.book.run.ID, 1)
+		w.book.before = func(ledger.Batch) error {
+			w.set(w.read(order.ID), func(o *rail.Order) {
+				o.Tickets = []rail.Ticket{o.Tickets[0]}
+				o.Tickets[0].Passenger.Name = "Corrected"
+			})
+			w.book.before = nil
+			return nil
+		}
+		target := []rail.RunID{w.book.run.ID, w.line.other.run.ID}[run]
+		answer, err := w.change(order, w.to(order, target, "BBB", rail.Second), "change-0001")
+		require.NoError(t, err)
+		require.Equal(t, "Corrected", answer.New.Tickets[0].Passenger.Name)
+	}
+}

@@ -210,8 +210,8 @@ func (s *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*
 }
 
 // CorrectName corrects a passenger's name on an order that has its seats, and records which admin asked. NOT_FOUND:
-// there is no such ticket. WRONG_STATE: the order has ended, or its passengers were forgotten. ORDER_PENDING: it is not
-// known yet; repeating it is harmless.
+// there is no such ticket. WRONG_STATE: the order has ended, or its passengers were forgotten; or the ticket has
+// ended, or is being changed. ORDER_PENDING: it is not known yet; repeating it is harmless.
 func (s *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors

@@ -650,3 +650,31 @@ func correct(t *testing.T, s *suite) {
 	require.False(t, errors.Is(err, ledger.ErrInDoubt))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM order_records"))
 }
+
+// correctChanging corrects names of tickets that are or were being changed. A change takes the name over to another
+// order, so until it is over there is no saying which ticket is good.
+func correctChanging(t *testing.T, s *suite) {
+	l, c, run := s.soldBeside(t)
+	for state, allowed := range map[rail.ChangeState]bool{
+		rail.ChangeOpen: false, rail.ChangeEnded: true, rail.ChangeDone: false,
+	} {
+		changed := paidParty(t, l, c, run, "buyer of "+string(state), 2)
+		_, err := c.change(run, changed.ID, begin(run))
+		require.NoError(t, err)
+		if state != rail.ChangeOpen {
+			_, err = c.change(run, changed.ID, finish(state))
+			require.NoError(t, err)
+		}
+		before := read(t, l, changed.ID)
+		correction := ledger.Correction{OrderID: changed.ID, Name: "x", By: "boss", Reason: "typing"}
+		if _, err = l.Correct(t.Context(), correction); !allowed {
+			requireCode(t, rail.WrongState, err)
+			require.Equal(t, before, read(t, l, changed.ID), state)
+		} else {
+			require.NoError(t, err)
+		}
+		correction.Ticket = 1
+		_, err = l.Correct(t.Context(), correction)
+		require.NoError(t, err, "the other ticket is none the worse")
+	}
+}

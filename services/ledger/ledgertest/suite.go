@@ -130,6 +130,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"AuditSnapshots_PersonalDefects", auditPersonalDefects},
 		{"Cancel_ByAnAdmin", cancelByAnAdmin},
 		{"Correct", correct},
+		{"Correct_WhatIsBeingChanged", correctChanging},
 		{"AuditSnapshots", auditOfRuns},
 		{"AuditSnapshots_OneVersion", auditOneVersion},
 		{"AuditSnapshots_ManyRows", auditManyRows},
