@@ -47,7 +47,8 @@ func decodeText(text string) ([]byte, bool) {
 // OrderID is the id that clients know an order by. Its name inside is its id in the ledger.
 func OrderID(name string) string { return encodeID(orderNode, name) }
 
-func runID(id rail.RunID) string { return encodeID(runNode, string(id)) }
+// RunID is what clients call a run.
+func RunID(id rail.RunID) string { return encodeID(runNode, string(id)) }
 
 // readID is the name that an id of a kind has inside. Any other text is refused with the code, and shown as it was
 // sent. No thing has the name "".

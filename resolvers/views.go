@@ -29,7 +29,7 @@ func train(t *rail.Train) *graph.Train { return &graph.Train{Number: t.Number, K
 
 func (r *Resolver) run(run *rail.Run) *graph.Run {
 	return &graph.Run{
-		ID: runID(run.ID), Train: train(run.Train), Date: run.Date, State: run.StateAt(r.Now()),
+		ID: RunID(run.ID), Train: train(run.Train), Date: run.Date, State: run.StateAt(r.Now()),
 		StateReason: optional(run.Reason), SaleOpensAt: run.SaleOpensAt.In(run.Train.Location()), Run: run,
 	}
 }
