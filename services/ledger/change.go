@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"interlock/services/rail"
 )
@@ -14,6 +15,7 @@ type DueChange struct {
 	// key.
 	OrderID, ChangeID string
 	To                rail.RunID
+	DueAt             time.Time
 }
 
 // WithdrawalRefundID is the id of the refund of an order whose run was withdrawn at a version: 64 hexadecimal digits.

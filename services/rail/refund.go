@@ -106,7 +106,7 @@ type TicketChange struct {
 	// most all of it. Rest is what of the old price is left, and Fee what the railway keeps of Rest. Rest − Fee goes
 	// back when the change is done.
 	Price, Carried, Rest, Fee Money
-	BegunAt            time.Time
+	BegunAt                   time.Time
 	// DueAt is when a change that is still open is looked at by itself: its new order has been paid for or has ended
 	// until then, unless trouble delays it.
 	DueAt time.Time

@@ -129,3 +129,30 @@ func TestChange_ANameThatWasCorrectedMeanwhile(t *testing.T) {
 		require.Equal(t, "Corrected", answer.New.Tickets[0].Passenger.Name)
 	}
 }
+
+// Changes that cannot be finished, as the cluster of their new orders is away, do not keep others from it.
+func TestChange_ManyThatCannotBeFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openTwoRuns(t, sale.Settings{})
+		order := w.bought(t, "ann", w.book.run.ID, 1)
+		stuck := *w.read(order.ID)
+		w.line.other.before = func(ledger.Batch) error { return context.DeadlineExceeded }
+		w.book.mu.Lock()
+		for n := range 600 {
+			one := stuck
+			one.ID = fmt.Sprintf("%s/stuck%07d", one.RunID, n)
+			one.Tickets = []rail.Ticket{stuck.Tickets[0]}
+			one.Tickets[0].Own = rail.TicketChanging
+			one.Changes = []rail.TicketChange{{
+				ID: fmt.Sprintf("%064d", n), To: w.line.other.run.ID, State: rail.ChangeOpen, DueAt: time.Now(),
+			}}
+			w.book.orders[one.ID] = &one
+		}
+		w.book.mu.Unlock()
+		_, err := w.change(order, w.to(order, w.book.run.ID, "EEE", rail.First), "change-0001")
+		require.NoError(t, err)
+		go w.Sweep(t.Context())
+		<-time.After(30 * time.Minute)
+		require.Equal(t, rail.ChangeEnded, w.read(order.ID).Changes[0].State)
+	})
+}

@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"interlock/internal/logonce"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
 const (
-	// maxDueChanges is how many changes one sweep finishes. The next sweep finishes the others.
-	maxDueChanges = 256
+	// duePage is how many changes that are due are read at a time.
+	duePage = 256
 	// payBackEvery is how often refunds are looked for whose money is still out. owedFor is how long ago one was
 	// decided that is looked at: its event comes first.
 	payBackEvery = time.Minute
@@ -53,16 +54,25 @@ func (d *duty) do(ctx context.Context, s *Service, pass func(context.Context) er
 	}()
 }
 
-// finishChanges finishes changes that are due.
+// finishChanges finishes changes that are due. One that cannot be finished keeps no other from it.
 func (s *sweeper) finishChanges(ctx context.Context) {
-	s.changes.do(ctx, s.Service, func(ctx context.Context) error {
-		due, err := s.Ledger.DueChanges(ctx, maxDueChanges)
-		if err != nil {
-			return err
+	s.changes.do(ctx, s.Service, func(ctx context.Context) (failed error) {
+		for after, more := (ledger.DueChange{}), true; more && ctx.Err() == nil; {
+			due, err := s.Ledger.DueChanges(ctx, after, duePage)
+			if err != nil {
+				return err
+			}
+			err = each(due, func(one int) error {
+				return s.told(ctx, "a change of a ticket cannot be finished", due[one].OrderID, s.finishDue(ctx, due[one]))
+			})
+			if failed == nil {
+				failed = err
+			}
+			if more = len(due) >= duePage; more {
+				after = due[len(due)-1]
+			}
 		}
-		return each(due, func(one int) error {
-			return s.told(ctx, "a change of a ticket cannot be finished", due[one].OrderID, s.finishDue(ctx, due[one]))
-		})
+		return failed
 	})
 }
 

@@ -1,6 +1,7 @@
 package sale_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -287,17 +288,24 @@ func (b *book) Correct(context.Context, ledger.Correction) (*rail.Order, error) 
 	return nil, rail.Refuse(rail.NotFound, "there is no such ticket")
 }
 
-func (b *book) DueChanges(_ context.Context, limit int) (due []ledger.DueChange, _ error) {
+func (b *book) DueChanges(_ context.Context, after ledger.DueChange, limit int) (due []ledger.DueChange, _ error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
-		for _, c := range b.orders[id].Changes {
-			if c.State == rail.ChangeOpen && !c.DueAt.After(b.now()) && len(due) < limit {
-				due = append(due, ledger.DueChange{OrderID: id, ChangeID: c.ID, To: c.To})
+	for id, o := range b.orders {
+		for _, c := range o.Changes {
+			one := ledger.DueChange{OrderID: id, ChangeID: c.ID, To: c.To, DueAt: c.DueAt}
+			if c.State == rail.ChangeOpen && !c.DueAt.After(b.now()) && inTurn(one, after) > 0 {
+				due = append(due, one)
 			}
 		}
 	}
-	return due, nil
+	slices.SortFunc(due, inTurn)
+	return due[:min(limit, len(due))], nil
+}
+
+// inTurn is the order of changes that are due.
+func inTurn(a, b ledger.DueChange) int {
+	return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.ChangeID, b.ChangeID))
 }
 
 func (b *book) OwedRefunds(_ context.Context, age time.Duration, after string, limit int) (owed []string, _ error) {

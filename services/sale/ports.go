@@ -40,8 +40,9 @@ type Ledger interface {
 	// has ended, or its passengers were forgotten; or the ticket has ended, or is being changed. ledger.ErrInDoubt: it may or may not have taken place.
 	Correct(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
 
-	// DueChanges are changes that are open, and whose DueAt has come, at most limit, the oldest first.
-	DueChanges(ctx context.Context, limit int) ([]ledger.DueChange, error)
+	// DueChanges are changes that are open, and whose DueAt has come, after a change (the zero one for the first), at
+	// most limit, the oldest first.
+	DueChanges(ctx context.Context, after ledger.DueChange, limit int) ([]ledger.DueChange, error)
 	// OwedRefunds are orders with refunds that were decided more than age ago and have no PaidBackAt, after an order's
 	// id ("" for the first), sorted by it, at most limit.
 	OwedRefunds(ctx context.Context, age time.Duration, after string, limit int) (orderIDs []string, err error)

@@ -2,6 +2,7 @@ package sale_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,10 +86,12 @@ func (l *line) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 	return append(first, second...), err
 }
 
-func (l *line) DueChanges(ctx context.Context, limit int) ([]ledger.DueChange, error) {
-	first, _ := l.book.DueChanges(ctx, limit)
-	second, err := l.other.DueChanges(ctx, limit)
-	return append(first, second...), err
+func (l *line) DueChanges(ctx context.Context, after ledger.DueChange, limit int) ([]ledger.DueChange, error) {
+	first, _ := l.book.DueChanges(ctx, after, limit)
+	second, err := l.other.DueChanges(ctx, after, limit)
+	due := append(first, second...)
+	slices.SortFunc(due, inTurn)
+	return due[:min(limit, len(due))], err
 }
 
 func (l *line) OwedRefunds(ctx context.Context, age time.Duration, after string, limit int) ([]string, error) {

@@ -422,9 +422,15 @@ func changeDone(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Equal(t, begun, read(t, l, o.ID))
 	require.Equal(t, rail.TicketChanging, begun.TicketState(0))
-	due, err := l.DueChanges(t.Context(), 10)
+	first := ledger.DueChange{}
+	due, err := l.DueChanges(t.Context(), first, 10)
 	require.NoError(t, err)
-	require.Equal(t, []ledger.DueChange{{OrderID: o.ID, ChangeID: refundID("change0"), To: run}}, due)
+	require.Equal(t, []ledger.DueChange{
+		{OrderID: o.ID, ChangeID: refundID("change0"), To: run, DueAt: begun.Changes[0].DueAt},
+	}, due)
+	after, err := l.DueChanges(t.Context(), due[0], 10)
+	require.NoError(t, err)
+	require.Empty(t, after)
 	RequireSold(t, l)
 
 	done, err := c.change(run, o.ID, finish(rail.ChangeDone))
@@ -432,7 +438,7 @@ func changeDone(t *testing.T, s *suite) {
 	require.Equal(t, done, read(t, l, o.ID))
 	require.Equal(t, rail.Returned, done.State)
 	require.Equal(t, rail.TicketChanged, done.TicketState(0))
-	due, err = l.DueChanges(t.Context(), 10)
+	due, err = l.DueChanges(t.Context(), first, 10)
 	require.NoError(t, err)
 	require.Empty(t, due)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM changes"))

@@ -129,17 +129,24 @@ func ticketChangeRow(o *rail.Order, c *rail.TicketChange) []any {
 }
 
 // DueChanges are open changes whose time has come: see sale.Ledger.
-func (l *Ledger) DueChanges(ctx context.Context, limit int) ([]ledger.DueChange, error) {
+func (l *Ledger) DueChanges(ctx context.Context, after ledger.DueChange, limit int) ([]ledger.DueChange, error) {
 	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
+	var from int64 // the zero time is before all
+	if !after.DueAt.IsZero() {
+		from = after.DueAt.UnixMilli()
+	}
 	var due []ledger.DueChange
 	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
-		"SELECT order_id, id, to_run FROM changes"+p.dialect.by("changes_due")+" WHERE state = 'OPEN' AND due_at <= "+
-			p.dialect.now()+" ORDER BY due_at LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+		"SELECT order_id, id, to_run, due_at FROM changes"+p.dialect.by("changes_due")+" WHERE state = 'OPEN' AND "+
+			"due_at >= ? AND (due_at > ? OR id > ?) AND due_at <= "+p.dialect.now()+" ORDER BY due_at, id LIMIT ?",
+		[]any{from, from, after.ChangeID, limit}, func(r *sql.Rows) error {
 			var one ledger.DueChange
-			err := r.Scan(&one.OrderID, &one.ChangeID, &one.To)
+			var at int64
+			err := r.Scan(&one.OrderID, &one.ChangeID, &one.To, &at)
+			one.DueAt = fromMillis(at)
 			due = append(due, one)
 			return err
 		})

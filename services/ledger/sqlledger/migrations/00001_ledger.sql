@@ -202,7 +202,7 @@ CREATE TABLE changes (
     ended_at BIGINT,
     PRIMARY KEY (run_id, order_id, id)
 );
-CREATE INDEX changes_due ON changes (state, due_at);
+CREATE INDEX changes_due ON changes (state, due_at, id);
 
 -- Documents that a buyer asked for, and was told that they travel already. They count with those of the buyer's orders.
 CREATE TABLE asked_documents (
