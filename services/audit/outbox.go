@@ -65,7 +65,8 @@ func contradiction(w *ledger.WrittenOutboxRow, e *ledger.Event) string {
 		agrees = e.OrderVersion == 1
 	case ledger.EventOrderPaid:
 		agrees = o.Paid && e.OrderVersion > 1
-	case ledger.EventOrderRefunded, ledger.EventOrderChanged, ledger.EventOrderChanging, ledger.EventOrderUnchanged:
+	case ledger.EventOrderRefunded, ledger.EventOrderChanged, ledger.EventOrderChanging, ledger.EventOrderUnchanged,
+		ledger.EventOrderUsed:
 		// Each is of a version of its own, between the placing and the end.
 		version, agrees = e.RunVersion, o.Paid && e.OrderVersion > 2 && e.RunVersion > o.PlacedRunVersion &&
 			(o.EndedRunVersion == 0 || e.RunVersion <= o.EndedRunVersion || o.State == rail.Cancelled)

@@ -13,10 +13,15 @@ import (
 const underWay = time.Minute
 
 // steps is how often an order moved on by what became of its tickets. Each refund that was asked for is one step, and
-// so are the begin and the end of each change; both of them are one where no money was to be awaited. So is the note
-// that the money of a refund is back, where some was to go back. The rest of a price is refunded with the end of its
+// so are the begin and the end of each change; both of them are one where no money was to be awaited. So are the use of
+// each ticket, and the note that the money of a refund is back, where some was to go back. The rest of a price is refunded with the end of its
 // change, and all tickets of a withdrawn run with the end of their order.
 func steps(o *ledger.WrittenOrder) (n int64) {
+	for i := range o.Tickets {
+		if o.Tickets[i].Own == rail.TicketUsed {
+			n++
+		}
+	}
 	for i := range o.Refunds {
 		r := &o.Refunds[i]
 		if r.Kind == rail.RefundAsked {
@@ -57,7 +62,7 @@ func (v *verifier) verifyOwn(o *ledger.WrittenOrder) {
 	for i := range o.Tickets {
 		ended := ticketEnded(o, i)
 		switch own := o.Tickets[i].Own; own {
-		case "", rail.TicketChanging:
+		case "", rail.TicketChanging, rail.TicketUsed:
 			if ended != 0 {
 				v.ticket(CheckTicket, o, i, "its own state is %q, and it ended at the version %d", own, ended)
 			}
@@ -72,6 +77,7 @@ func (v *verifier) verifyOwn(o *ledger.WrittenOrder) {
 		if o.Tickets[i].Own != "" && o.PaidAt.IsZero() {
 			v.ticket(CheckTicket, o, i, "it is %s, and its order was never paid", o.Tickets[i].Own)
 		}
+		v.verifyUse(o, i)
 	}
 	seated := o.Seated().Len()
 	switch {
@@ -82,6 +88,23 @@ func (v *verifier) verifyOwn(o *ledger.WrittenOrder) {
 			latest(o.TicketEnded))
 	case o.State == rail.Paid && seated == 0 && len(o.Tickets) > 0:
 		v.order(CheckState, o, "it is %s, and all of its tickets were given back", o.State)
+	}
+}
+
+// verifyUse holds the use of a ticket against the ticket's own state and the times of its order.
+func (v *verifier) verifyUse(o *ledger.WrittenOrder, i int) {
+	own, use := o.Tickets[i].Own, &o.Tickets[i].Use
+	switch {
+	case own != rail.TicketUsed:
+		if *use != (rail.TicketUse{}) {
+			v.ticket(CheckTicket, o, i, "its own state is %q, and %q used it at %s", own, use.By, at(use.At))
+		}
+	case use.By == "" || !isDigest(use.ID):
+		v.ticket(CheckTicket, o, i, "it was used by %q, and the id of that is %q", use.By, use.ID)
+	case use.At.Before(o.PaidAt.Add(-slack)) || use.At.After(v.Now.Add(slack)) ||
+		!o.EndedAt.IsZero() && use.At.After(o.EndedAt.Add(slack)):
+		v.ticket(CheckTicket, o, i, "it was used at %s; its order was paid at %s and ended at %s, and now it is %s",
+			at(use.At), at(o.PaidAt), at(o.EndedAt), at(v.Now))
 	}
 }
 
@@ -112,7 +135,8 @@ func (v *verifier) verifyRefunds(o *ledger.WrittenOrder) {
 	}
 }
 
-// refundOf is the kind of the one refund that has to be for a ticket; "" where there is to be none.
+// refundOf is the kind of the one refund that has to be for a ticket; "" where there is to be none. The withdrawal of a
+// run gives the price of used tickets back, too: a gate may have marked them before the train was taken out.
 func (v *verifier) refundOf(o *ledger.WrittenOrder, i int) rail.RefundKind {
 	switch own := o.Tickets[i].Own; {
 	case own == rail.TicketRefunded:
@@ -123,7 +147,7 @@ func (v *verifier) refundOf(o *ledger.WrittenOrder, i int) rail.RefundKind {
 				return rail.RefundChanged
 			}
 		}
-	case own == "" && o.State == rail.Cancelled && !o.PaidAt.IsZero() && o.Tickets[i].Price.Minor > 0:
+	case (own == "" || own == rail.TicketUsed) && o.State == rail.Cancelled && !o.PaidAt.IsZero() && o.Tickets[i].Price.Minor > 0:
 		return rail.RefundWithdrawn
 	}
 	return ""

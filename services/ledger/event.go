@@ -27,9 +27,11 @@ const (
 	EventOrderChanged   EventType = "interlock.order.changed"
 	EventOrderChanging  EventType = "interlock.order.changing"
 	EventOrderUnchanged EventType = "interlock.order.unchanged"
-	EventRunSuspended   EventType = "interlock.run.suspended"
-	EventRunResumed     EventType = "interlock.run.resumed"
-	EventRunWithdrawn   EventType = "interlock.run.withdrawn"
+	// EventOrderUsed: an inspector has marked a ticket as used.
+	EventOrderUsed    EventType = "interlock.order.used"
+	EventRunSuspended EventType = "interlock.run.suspended"
+	EventRunResumed   EventType = "interlock.run.resumed"
+	EventRunWithdrawn EventType = "interlock.run.withdrawn"
 )
 
 // The types of events of payments. They are the payments' own, and never in the ledger's outbox.
@@ -47,6 +49,7 @@ const (
 var EventTypes = []EventType{
 	EventOrderPlaced, EventOrderPaid, EventOrderExpired, EventOrderCancelled,
 	EventOrderRefunded, EventOrderChanged, EventOrderChanging, EventOrderUnchanged,
+	EventOrderUsed,
 	EventRunSuspended, EventRunResumed, EventRunWithdrawn,
 }
 

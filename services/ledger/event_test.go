@@ -39,6 +39,9 @@ const golden = `
 {"specversion":"1.0","id":"T12@2026-10-12/000000003aq.8","source":"interlock","type":"interlock.order.unchanged",` +
 	`"subject":"T12@2026-10-12/000000003aq","time":"2026-10-01T08:00:00.120Z",` +
 	`"data":{"orderId":"T12@2026-10-12/000000003aq","orderVersion":8,"runId":"T12@2026-10-12","runVersion":106}}
+{"specversion":"1.0","id":"T12@2026-10-12/000000003aq.9","source":"interlock","type":"interlock.order.used",` +
+	`"subject":"T12@2026-10-12/000000003aq","time":"2026-10-01T08:00:00.120Z",` +
+	`"data":{"orderId":"T12@2026-10-12/000000003aq","orderVersion":9,"runId":"T12@2026-10-12","runVersion":106}}
 {"specversion":"1.0","id":"T12@2026-10-12.106","source":"interlock","type":"interlock.run.suspended",` +
 	`"subject":"T12@2026-10-12","time":"2026-10-01T08:00:00.120Z",` +
 	`"data":{"runId":"T12@2026-10-12","runVersion":106}}
@@ -48,17 +51,17 @@ const golden = `
 {"specversion":"1.0","id":"T12@2026-10-12.106","source":"interlock","type":"interlock.run.withdrawn",` +
 	`"subject":"T12@2026-10-12","time":"2026-10-01T08:00:00.120Z",` +
 	`"data":{"runId":"T12@2026-10-12","runVersion":106}}
-{"specversion":"1.0","id":"7f3a.12","source":"interlock","type":"interlock.payment.authorised",` +
-	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":12,` +
-	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
-{"specversion":"1.0","id":"7f3a.13","source":"interlock","type":"interlock.payment.captured",` +
+{"specversion":"1.0","id":"7f3a.13","source":"interlock","type":"interlock.payment.authorised",` +
 	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":13,` +
 	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
-{"specversion":"1.0","id":"7f3a.14","source":"interlock","type":"interlock.payment.ended",` +
+{"specversion":"1.0","id":"7f3a.14","source":"interlock","type":"interlock.payment.captured",` +
 	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":14,` +
 	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
-{"specversion":"1.0","id":"7f3a.15","source":"interlock","type":"interlock.payment.refunded",` +
+{"specversion":"1.0","id":"7f3a.15","source":"interlock","type":"interlock.payment.ended",` +
 	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":15,` +
+	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
+{"specversion":"1.0","id":"7f3a.16","source":"interlock","type":"interlock.payment.refunded",` +
+	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":16,` +
 	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
 `
 

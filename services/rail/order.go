@@ -49,6 +49,8 @@ const (
 	TicketCancelled TicketState = "CANCELLED"
 	// TicketChanging: it is issued, and a change of it is open. It can be neither given back nor changed meanwhile.
 	TicketChanging TicketState = "CHANGING"
+	// TicketUsed: an inspector has marked it, once. It keeps its seat, and can be neither given back nor changed.
+	TicketUsed TicketState = "USED"
 	// TicketRefunded and TicketChanged have ended: the seat was given back.
 	TicketRefunded TicketState = "REFUNDED"
 	TicketChanged  TicketState = "CHANGED"
@@ -56,7 +58,7 @@ const (
 
 // OwnsSeat tells whether a ticket with this state of its own ("" for none) has its seat for as long as its order is
 // live.
-func (s TicketState) OwnsSeat() bool { return s == "" || s == TicketChanging }
+func (s TicketState) OwnsSeat() bool { return s == "" || s == TicketChanging || s == TicketUsed }
 
 // Order is one purchase on one run.
 type Order struct {
@@ -108,9 +110,11 @@ type Ticket struct {
 	Coach     string
 	Seat      string
 	Price     Money
-	// Own is the ticket's own state: TicketChanging, TicketRefunded or TicketChanged; "" where the state follows from
-	// the order's. See Order.TicketState.
+	// Own is the ticket's own state: TicketChanging, TicketUsed, TicketRefunded or TicketChanged; "" where the state
+	// follows from the order's. See Order.TicketState.
 	Own TicketState
+	// Use is the zero TicketUse unless Own is TicketUsed. It stays when the order is cancelled with its run.
+	Use TicketUse `json:",omitzero"`
 	// Passenger is empty once the order was erased.
 	Passenger Passenger
 	// Sealed is why the passenger could not be read, nil where it could: this server lacks the key that the passenger
@@ -152,7 +156,7 @@ func (o *Order) Seated() (s TicketSet) {
 
 // TicketState is the state of ticket i.
 func (o *Order) TicketState(i int) TicketState {
-	if own := o.Tickets[i].Own; !own.OwnsSeat() || own == TicketChanging && o.State == Paid {
+	if own := o.Tickets[i].Own; !own.OwnsSeat() || own != "" && o.State == Paid {
 		return own
 	}
 	switch o.State {

@@ -217,11 +217,11 @@ func TestOrderStates(t *testing.T) {
 	for _, state := range rail.OrderStates {
 		require.Equal(t, live[state], state.Live(), state)
 		for own, want := range map[rail.TicketState]rail.TicketState{
-			"": tickets[state], rail.TicketChanging: tickets[state],
+			"": tickets[state], rail.TicketChanging: tickets[state], rail.TicketUsed: tickets[state],
 			rail.TicketRefunded: rail.TicketRefunded, rail.TicketChanged: rail.TicketChanged,
 		} {
-			if own == rail.TicketChanging && state == rail.Paid {
-				want = rail.TicketChanging
+			if own != "" && state == rail.Paid {
+				want = own
 			}
 			order := &rail.Order{State: state, Tickets: make([]rail.Ticket, 2)}
 			order.Tickets[1].Own = own

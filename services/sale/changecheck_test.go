@@ -29,7 +29,7 @@ func (b *book) withdrawRun() {
 			Fee: rail.Money{Currency: o.Total.Currency}, At: b.now(),
 		}
 		for i := range o.Tickets {
-			if o.Tickets[i].Own == "" {
+			if own := o.Tickets[i].Own; own == "" || own == rail.TicketUsed {
 				refund.Tickets |= rail.TicketsOf(i)
 				refund.Gross.Minor += o.Tickets[i].Price.Minor
 			}
@@ -155,7 +155,10 @@ func (w *twoRuns) checkOrder(orders map[string]*rail.Order, o *rail.Order) error
 		if (own == rail.TicketChanging) != open[i] {
 			return fmt.Errorf("ticket %d is %q, and a change of it is open: %v", i, own, open[i])
 		}
-		if o.State == rail.Cancelled && own == "" || own == rail.TicketRefunded || own == rail.TicketChanged {
+		if (own == rail.TicketUsed) != (o.Tickets[i].Use != rail.TicketUse{}) {
+			return fmt.Errorf("ticket %d is %q, and its use is %+v", i, own, o.Tickets[i].Use)
+		}
+		if o.State == rail.Cancelled && (own == "" || own == rail.TicketUsed) || own == rail.TicketRefunded || own == rail.TicketChanged {
 			ended += o.Tickets[i].Price.Minor
 		}
 	}
@@ -190,7 +193,7 @@ func (w *twoRuns) checkRest() error {
 				return fmt.Errorf("order %s is still %s", id, o.State)
 			}
 			for i := range o.Tickets {
-				if o.TicketState(i) == rail.TicketIssued {
+				if state := o.TicketState(i); state == rail.TicketIssued || state == rail.TicketUsed {
 					want += o.Tickets[i].Price.Minor
 				}
 			}

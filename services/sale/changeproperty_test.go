@@ -2,6 +2,7 @@ package sale_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -25,12 +26,12 @@ type act struct {
 }
 
 var acts = []string{
-	"buy", "buy", "buy", "refund", "refund", "change", "change", "change", "change", "repeat", "pay", "pay", "pay",
+	"buy", "buy", "buy", "refund", "refund", "change", "change", "change", "change", "repeat", "use", "use", "pay", "pay", "pay",
 	"cancel", "tell", "tell", "wait", "wait long", "suspend", "withdraw",
 }
 
-// TestRefundsAndChanges_AgainstAModel plays orders, refunds and changes on two runs, on two servers that die at any
-// call of the ledger or the bank. At all times each seat is that of one live ticket or free, and each fen accounted
+// TestRefundsAndChanges_AgainstAModel plays orders, refunds, changes and inspections on two runs, on two servers that
+// die at any call of the ledger or the bank. What was used once stays used, by one inspector. At all times each seat is that of one live ticket or free, and each fen accounted
 // for. Once all is well again, nothing waits, and the bank has the price of the tickets that are good, and the fees.
 func TestRefundsAndChanges_AgainstAModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -58,6 +59,8 @@ type office struct {
 	// payments are what buyers have begun to pay: they come back. changes are the last changes that were asked for.
 	payments []string
 	changes  []sale.ChangeRequest
+	// uses are those that inspectors were told of.
+	uses map[rail.TicketRef]rail.TicketUse
 	// calls counts down to the call at which the server dies. It is dead from then on, until the act is over.
 	calls atomic.Int64
 	dead  atomic.Bool
@@ -65,7 +68,9 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	settings := sale.Settings{SweepInterval: 5 * time.Second}
-	o := &office{twoRuns: openTwoRuns(t, settings), t: t}
+	o := &office{twoRuns: openTwoRuns(t, settings), t: t, uses: map[rail.TicketRef]rail.TicketUse{}}
+	// Its tickets are valid, and so can be used.
+	o.line.run = leavesIn(o.line.run, "T12", 23*time.Hour, 80_000_000, 50_000_000)
 	o.servers = []*sale.Service{o.Service, o.server(t, settings)}
 	o.line.crash = func(when string) error {
 		if o.dead.Load() || o.calls.Add(-1) == 0 {
@@ -96,7 +101,7 @@ func (o *office) play(script []act) error {
 		synctest.Wait()
 		o.calls.Store(0)
 		o.dead.Store(false)
-		if err := o.check(); err != nil {
+		if err := errors.Join(o.check(), o.checkUses()); err != nil {
 			return fmt.Errorf("act %d, %+v: %w", i, a, err)
 		}
 	}
@@ -123,6 +128,8 @@ func (o *office) do(a act) {
 		}
 	case "change":
 		o.changeTo(ctx, server, b, order, a)
+	case "use":
+		o.use(ctx, server, rail.TicketRef{OrderID: order, Ticket: a.B % 3}, fmt.Sprint("inspector", a.C))
 	case "repeat":
 		if len(o.changes) > 0 {
 			o.note(server.Change(ctx, o.changes[a.A%len(o.changes)]))
@@ -159,6 +166,28 @@ func (b *book) status() rail.RunStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.run.Status
+}
+
+// use marks a ticket, and keeps what the inspector was told.
+func (o *office) use(ctx context.Context, server *sale.Service, ticket rail.TicketRef, who string) {
+	is, err := server.Use(ctx, sale.UseRequest{Inspector: who, Ticket: ticket, Key: "use-00001"})
+	if err == nil && (is.Check == rail.CheckValid || is.Check == rail.CheckUsed) {
+		use := is.Order.Tickets[ticket.Ticket].Use
+		if was, ok := o.uses[ticket]; ok {
+			use = was // checkUses compares it.
+		}
+		o.uses[ticket] = use
+	}
+}
+
+// checkUses holds what inspectors were told against the books.
+func (o *office) checkUses() error {
+	for ticket, use := range o.uses {
+		if is := o.read(ticket.OrderID).Tickets[ticket.Ticket]; is.Use != use || is.Own != rail.TicketUsed {
+			return fmt.Errorf("an inspector was told of %+v of %+v, and it is %q, %+v", use, ticket, is.Own, is.Use)
+		}
+	}
+	return nil
 }
 
 func (o *office) pay(ctx context.Context, server *sale.Service, order string) {

@@ -116,6 +116,8 @@ func (w *worker) serveOne(d *decision, r *request) (a answer, err error) {
 		return w.begin(d, r.begin)
 	case r.finish != nil:
 		return w.finish(d, r.finish)
+	case r.use != nil:
+		return d.use(r.use), nil
 	}
 	return answer{}, nil
 }

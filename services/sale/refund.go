@@ -111,8 +111,8 @@ func (s *Service) QuoteRefund(
 // money follows. Repeating it with the same key is harmless, and answers the same refund.
 //
 // The order is returned beside a refusal. NOT_FOUND: the asker has no such order, or it has no such ticket.
-// WRONG_STATE: the order is not paid; or a ticket was given back or changed, or is being changed. DEPARTED: the train
-// has left, and runs. QUOTE_STALE: the quote is another one now. IDEMPOTENCY_CONFLICT: the key has given other tickets
+// WRONG_STATE: the order is not paid; or a ticket was given back, changed or used, or is being changed. DEPARTED: the
+// train has left, and runs. QUOTE_STALE: the quote is another one now. IDEMPOTENCY_CONFLICT: the key has given other tickets
 // back. INVALID: the key or the reason. ORDER_PENDING: not known yet, repeat with the same key.
 func (s *Service) Refund(ctx context.Context, q RefundRequest) (*RefundAnswer, error) {
 	if err := q.check(q.Key); err != nil {
@@ -330,7 +330,8 @@ func (s *Service) refundQuote(
 			}
 		}
 		if tickets == 0 {
-			return nil, rail.Refuse(rail.WrongState, "every ticket that is left is being changed").At("orderId")
+			return nil, rail.Refuse(rail.WrongState, "every ticket that is left is being changed or was used").
+				At("orderId")
 		}
 	}
 	if err := mayEnd(order, tickets); err != nil {
@@ -406,6 +407,8 @@ func ticketRefusal(own rail.TicketState) *rail.Error {
 		return rail.Refuse(rail.WrongState, "the ticket was changed already")
 	case rail.TicketChanging:
 		return rail.Refuse(rail.WrongState, "the ticket is being changed")
+	case rail.TicketUsed:
+		return rail.Refuse(rail.WrongState, "the ticket was used")
 	}
 	return nil
 }

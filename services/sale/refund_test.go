@@ -156,6 +156,17 @@ func TestRefund_Refusals(t *testing.T) {
 			s.own(s.order, 1, rail.TicketChanged)
 			s.request.Tickets = rail.TicketsOf(1)
 		}},
+		"a ticket that was used": {want: "WRONG_STATE input.ticketIds.1", quote: true, arrange: func(s *scenery) {
+			s.own(s.order, 1, rail.TicketUsed)
+			s.request.Tickets = rail.TicketsOf(1)
+		}},
+		"one was used, and one is being changed": {
+			want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
+				s.own(s.order, 0, rail.TicketUsed)
+				s.own(s.order, 1, rail.TicketChanging)
+				s.request.Tickets = 0
+			},
+		},
 		"all tickets are being changed": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
 			s.own(s.order, 0, rail.TicketChanging)
 			s.own(s.order, 1, rail.TicketChanging)

@@ -10,7 +10,7 @@ import (
 )
 
 // request asks a run's worker for one thing: to place an order or to cancel one, to give tickets back, to begin a
-// change of one or to finish it. A request for nothing makes it serve a batch, which expires holds and resolves what is
+// change of one or to finish it, or to mark one as used. A request for nothing makes it serve a batch, which expires holds and resolves what is
 // in doubt.
 type request struct {
 	// ctx is the buyer's.
@@ -20,6 +20,7 @@ type request struct {
 	refund *refunding
 	begin  *beginning
 	finish *finishing
+	use    *using
 	// since is when it was queued.
 	since time.Time
 	// state is waits, taken or left.
@@ -60,6 +61,8 @@ type answer struct {
 	changeQuote *ChangeQuote
 	// verdict is what the new order of a change says about the change.
 	verdict verdict
+	// check is what the ticket of a using is.
+	check rail.TicketCheck
 	// again tells that nothing was decided, as another request of the batch has changed the order: ask once more.
 	again bool
 	// early tells that the buyer left before the worker answered. The worker's answer is still to come.
@@ -89,6 +92,8 @@ func (r *request) name() string {
 		return "refund " + r.refund.id
 	case r.begin != nil:
 		return "change " + r.begin.id
+	case r.use != nil:
+		return "use " + r.use.id
 	}
 	return ""
 }
@@ -102,6 +107,8 @@ func (r *request) order() string {
 		return r.begin.Ticket.OrderID
 	case r.finish != nil:
 		return r.finish.order
+	case r.use != nil:
+		return r.use.ticket.OrderID
 	}
 	return ""
 }

@@ -155,7 +155,8 @@ func (t *events) orderIsTold(o *ledger.WrittenOrder) {
 // ofTickets tells whether an event is of an order's tickets. It may come more than once.
 func ofTickets(what ledger.EventType) bool {
 	switch what {
-	case ledger.EventOrderRefunded, ledger.EventOrderChanging, ledger.EventOrderChanged, ledger.EventOrderUnchanged:
+	case ledger.EventOrderRefunded, ledger.EventOrderChanging, ledger.EventOrderChanged, ledger.EventOrderUnchanged,
+		ledger.EventOrderUsed:
 		return true
 	}
 	return false
@@ -166,7 +167,7 @@ func ofTickets(what ledger.EventType) bool {
 func ticketEvents(o *ledger.WrittenOrder) map[ledger.EventType]int {
 	want := map[ledger.EventType]int{
 		ledger.EventOrderRefunded: 0, ledger.EventOrderChanging: 0, ledger.EventOrderChanged: 0,
-		ledger.EventOrderUnchanged: 0,
+		ledger.EventOrderUnchanged: 0, ledger.EventOrderUsed: used(o),
 	}
 	for i := range o.Refunds {
 		if o.Refunds[i].Kind == rail.RefundAsked {
@@ -193,6 +194,16 @@ func ticketEvents(o *ledger.WrittenOrder) map[ledger.EventType]int {
 	return want
 }
 
+// used is how many of an order's tickets were used.
+func used(o *ledger.WrittenOrder) (n int) {
+	for i := range o.Tickets {
+		if o.Tickets[i].Own == rail.TicketUsed {
+			n++
+		}
+	}
+	return n
+}
+
 // ticketIsTold holds an event of an order's tickets against the versions between which it must have been.
 func (t *events) ticketIsTold(o *ledger.WrittenOrder, event *ledger.Event) {
 	if event.OrderVersion < 3 || event.OrderVersion > o.Version || event.RunVersion <= o.PlacedVersion {
@@ -204,7 +215,7 @@ func (t *events) ticketIsTold(o *ledger.WrittenOrder, event *ledger.Event) {
 
 // versionIf is the order's version where that is of a state: an order that was corrected has moved on since.
 func (t *events) versionIf(o *ledger.WrittenOrder, state rail.OrderState) int64 {
-	if o.State == state && o.Corrections == 0 && o.ErasedAt.IsZero() && len(o.Refunds)+len(o.Changes) == 0 {
+	if o.State == state && o.Corrections == 0 && o.ErasedAt.IsZero() && len(o.Refunds)+len(o.Changes)+used(o) == 0 {
 		return o.Version
 	}
 	return 0

@@ -99,6 +99,18 @@ func returning() *told {
 
 func TestEvents_OfTickets(t *testing.T) {
 	holds(t, returning().check())
+	inspected := returning()
+	o := inspected.snapshot.Orders[0]
+	o.Tickets = []rail.Ticket{{Own: rail.TicketUsed}}
+	require.Contains(t, strings.Join(inspected.check().Examples, "\n"),
+		"order A1 has 1 times interlock.order.used, and 0 took effect")
+	o.Version++
+	for _, group := range []string{inOrder, shared} {
+		inspected.effects = append(inspected.effects, effects.Effect{Group: group, Event: ledger.Event{
+			Type: ledger.EventOrderUsed, OrderID: "A1", OrderVersion: 6, RunID: runID, RunVersion: 13,
+		}})
+	}
+	holds(t, inspected.check())
 	fenced := returning()
 	fenced.snapshot.Orders = append(fenced.snapshot.Orders, &ledger.WrittenOrder{Order: rail.Order{
 		ID: "F1", Number: "F1", RunID: runID, State: rail.Cancelled, Version: 2, Replaces: &rail.TicketRef{},

@@ -79,6 +79,8 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Return_MoneyBack", returnMoneyBack},
 		{"Return_Withdrawn", returnWithdrawn},
 		{"Return_AsAModelDoes", returnAsAModelDoes},
+		{"Use_OneOfAParty", useOne},
+		{"Use_Withdrawn", useWithdrawn},
 		{"Change_BegunAndDone", changeDone},
 		{"Change_BegunAndEnded", changeEnded},
 		{"Change_InOneCommit", changeAtOnce},

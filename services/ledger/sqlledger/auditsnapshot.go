@@ -324,12 +324,17 @@ type writtenTicket struct {
 func (t *transaction) writtenTickets(ctx context.Context, condition string, args ...any) ([]writtenTicket, error) {
 	var tickets []writtenTicket
 	err := t.rows(ctx, "SELECT run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
-		"document, personal, personal_key, own_state, COALESCE(ended_run_version, 0) FROM tickets WHERE "+condition,
+		"document, personal, personal_key, own_state, "+
+		"COALESCE(ended_run_version, 0), used_at, used_by, use_id FROM tickets WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			var k writtenTicket
+			var usedAt *int64
+			var usedBy, useID *string
 			err := r.Scan(&k.run, &k.order, &k.n, &k.ticket.SeatClass, &k.ticket.SeatIndex, &k.ticket.Coach,
 				&k.ticket.Seat, &k.ticket.Price.Minor,
-				&k.ticket.Price.Currency, &k.document, &k.personal, &k.key, &k.ticket.Own, &k.ended)
+				&k.ticket.Price.Currency, &k.document, &k.personal, &k.key, &k.ticket.Own, &k.ended,
+				&usedAt, &usedBy, &useID)
+			k.ticket.Use = useOf(usedAt, usedBy, useID)
 			tickets = append(tickets, k)
 			return err
 		})

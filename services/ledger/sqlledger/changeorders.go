@@ -86,6 +86,10 @@ func changeTickets(at moment, o *rail.Order) (all []statement) {
 		}
 		set, args := "UPDATE tickets SET own_state = ?", []any{string(own)}
 		switch {
+		case own == rail.TicketUsed:
+			use := &o.Tickets[n].Use
+			set += ", used_at = ?, used_by = ?, use_id = ?"
+			args = append(args, use.At.UnixMilli(), use.By, use.ID)
 		case own.OwnsSeat():
 		case o.State == rail.Paid || o.State == rail.Returned:
 			set += ", ended_run_version = COALESCE(ended_run_version, ?)"

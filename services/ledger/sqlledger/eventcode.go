@@ -26,6 +26,7 @@ var eventLetters = map[ledger.EventType]byte{
 	ledger.EventOrderChanged:   'g',
 	ledger.EventOrderChanging:  'h',
 	ledger.EventOrderUnchanged: 'u',
+	ledger.EventOrderUsed:      'i',
 	ledger.EventRunSuspended:   's',
 	ledger.EventRunResumed:     'r',
 	ledger.EventRunWithdrawn:   'w',

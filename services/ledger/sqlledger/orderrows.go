@@ -57,6 +57,21 @@ type ticketRow struct {
 	Personal    []byte
 	PersonalKey *string
 	OwnState    string
+	UsedAt      *int64
+	UsedBy      *string
+	UseID       *string
+}
+
+// useOf is the use of a ticket by its columns, which are NULL where it was not used.
+func useOf(at *int64, by, id *string) rail.TicketUse {
+	use := rail.TicketUse{At: timeOf(at)}
+	if by != nil {
+		use.By = *by
+	}
+	if id != nil {
+		use.ID = *id
+	}
+	return use
 }
 
 // orderColumns are the columns of orderRow; the clock is the server's, so that a hold past its time reads as EXPIRED by
@@ -78,7 +93,7 @@ func (r *orderRow) fields() []any {
 }
 
 const ticketColumns = "run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, " +
-	"personal, personal_key, own_state"
+	"personal, personal_key, own_state, used_at, used_by, use_id"
 
 // liveStates ends a condition on the state of an order: it has its seats.
 const liveStates = " IN ('ON_HOLD', 'PAYING', 'PAID')"
@@ -156,6 +171,7 @@ func (r *ticketRow) ticket(keys Keyring) rail.Ticket {
 		Seat:      r.Seat,
 		Price:     rail.Money{Minor: r.PriceMinor, Currency: rail.Currency(r.Currency)},
 		Own:       rail.TicketState(r.OwnState),
+		Use:       useOf(r.UsedAt, r.UsedBy, r.UseID),
 	}
 	t.Passenger, t.Sealed = r.passenger(keys)
 	return t

@@ -97,7 +97,7 @@ CREATE TABLE seat_changes (
 -- were forgotten: body_hash and state_reason are empty from then on. Where the buyer was forgotten too, buyer is the
 -- order's number behind a sign that no buyer's name has. payment is the payment that the order is or was paid by.
 -- An order that a ticket was changed into names that ticket in replaces_order and replaces_ticket; carried_minor of the
--- ticket's price pays for it. extras is 1 where the order has refunds or changes.
+-- ticket's price pays for it. extras is 1 where the order has refunds, changes or used tickets.
 -- paying_at and capture_by are of an order that was PAYING. due is when the order ends by itself: the index finds those
 -- whose time has come, and has the others at its beginning.
 CREATE TABLE orders (
@@ -141,7 +141,9 @@ CREATE INDEX orders_due ON orders (due, run_id);
 
 -- document is a keyed digest of the passenger's document number. A ticket is live while its order is ON_HOLD, PAYING or
 -- PAID, unless it has ended by itself: own_state is REFUNDED or CHANGED then, and ended_run_version the version of the
--- run at which it gave its seat back. own_state is CHANGING while a change of it is open, and empty otherwise.
+-- run at which it gave its seat back. own_state is CHANGING while a change of it is open, USED once an inspector has
+-- marked it, and empty otherwise. used_at, used_by and use_id are when, by which inspector and by which request it was
+-- marked, and NULL before.
 -- Two live tickets never have one document on one leg. No index says so: a sale knows the live documents of its run at
 -- the version that it moves on. personal is the passenger's name and document number, and where the buyer is written
 -- to, sealed with the key that personal_key names. Once the passenger was forgotten, both are NULL and document is
@@ -161,6 +163,9 @@ CREATE TABLE tickets (
     document VARCHAR(64) NOT NULL,
     own_state VARCHAR(16) DEFAULT '' NOT NULL,
     ended_run_version BIGINT,
+    used_at BIGINT,
+    used_by VARCHAR(128),
+    use_id VARCHAR(64),
     PRIMARY KEY (run_id, order_id, n)
 );
 
