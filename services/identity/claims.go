@@ -138,7 +138,7 @@ func validSubject(subject string) bool {
 func rolesOf(claims map[string]any, path string) []rail.Role {
 	var roles []rail.Role
 	add := func(name string) {
-		for _, role := range []rail.Role{rail.RolePassenger, rail.RoleAdmin} {
+		for _, role := range rail.Roles {
 			if strings.EqualFold(name, string(role)) {
 				roles = append(roles, role)
 			}

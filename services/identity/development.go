@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,9 +63,8 @@ func (d *Development) Issue(subject string, roles []rail.Role, ttl time.Duration
 	}
 	names := make([]string, len(roles))
 	for i, role := range roles {
-		if role != rail.RolePassenger && role != rail.RoleAdmin {
-			return "", rail.Refuse(rail.Invalid, "%q is not a role; there are %s", role,
-				strings.Join([]string{string(rail.RolePassenger), string(rail.RoleAdmin)}, " and "))
+		if !slices.Contains(rail.Roles, role) {
+			return "", rail.Refuse(rail.Invalid, "%q is not a role; the roles are %s", role, rolesInWords())
 		}
 		names[i] = string(role)
 	}
@@ -76,4 +76,13 @@ func (d *Development) Issue(subject string, roles []rail.Role, ttl time.Duration
 		"iat":             now.Unix(),
 		"exp":             now.Add(ttl).Unix(),
 	}).SignedString(d.secret)
+}
+
+// rolesInWords names all roles.
+func rolesInWords() string {
+	names := make([]string, len(rail.Roles))
+	for i, role := range rail.Roles {
+		names[i] = string(role)
+	}
+	return strings.Join(names, ", ")
 }

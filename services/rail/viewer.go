@@ -13,7 +13,11 @@ type Role string
 const (
 	RolePassenger Role = "PASSENGER"
 	RoleAdmin     Role = "ADMIN"
+	RoleInspector Role = "INSPECTOR"
 )
+
+// Roles are all roles.
+var Roles = []Role{RolePassenger, RoleAdmin, RoleInspector}
 
 // Viewer is who asks. It is here, and travels in the context, because what it may see is a rule about orders (MaySee)
 // that the gateway, the use cases and the resolvers all keep.
