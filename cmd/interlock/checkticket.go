@@ -16,7 +16,7 @@ import (
 
 type checkTicketCommand struct {
 	Code string    `arg:"" help:"The code's letters, as scanned or typed; - reads them from standard input."`
-	Keys string    `help:"The public keys (interlock ticket-keys --public). Without it, the railway's own." placeholder:"FILE"`
+	Keys string    `help:"The public keys (interlock ticket-keys --public). Else our own." placeholder:"FILE"`
 	At   time.Time `help:"Ask for another time than now, such as 2030-01-01T08:00:00+08:00." placeholder:"TIME"`
 	JSON bool      `name:"json" help:"Print one JSON document."`
 }
@@ -144,8 +144,8 @@ func (c checkedTicket) String() string {
 		fmt.Fprintf(&b, "refused: %s\n", c.Message)
 	}
 	if t := c.Ticket; t != nil {
-		fmt.Fprintf(&b, "%s, from %s (call %d) to %s (call %d)\n", runName(t.RunID), t.FromStation, t.From+1, t.ToStation,
-			t.To+1)
+		fmt.Fprintf(&b, "%s, from %s (call %d) to %s (call %d)\n", runName(t.RunID), t.FromStation, t.From+1,
+			t.ToStation, t.To+1)
 		fmt.Fprintf(&b, "coach %s, seat %s\n", t.Coach, t.Seat)
 		fmt.Fprintf(&b, "the document's number ends with %s\n", t.DocumentTail)
 		fmt.Fprintf(&b, "valid from %s to %s\n", t.ValidFrom.Format(time.RFC3339), t.ValidUntil.Format(time.RFC3339))

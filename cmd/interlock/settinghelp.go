@@ -97,8 +97,8 @@ var settingHelp = map[string]string{
 		"id, a colon and 64 hexadecimal digits. The first seals, all open. Needed with MySQL.",
 	"forget-passengers-after-days": "How many days after the end of a run its passengers are forgotten; 0 is never.",
 
-	"ticket-keys-file": "The file with the private keys that tickets are signed with, the same on all servers (interlock " +
-		"ticket-keys). Without it, the data folder's own; with MySQL, tickets then have no codes.",
+	"ticket-keys-file": "The file with the private keys that tickets are signed with, the same on all servers " +
+		"(interlock ticket-keys). Without it, the data folder's own; with MySQL, tickets then have no codes.",
 
 	"log-level": "DEBUG, INFO, WARN or ERROR.",
 }

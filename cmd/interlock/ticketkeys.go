@@ -49,7 +49,7 @@ func noTicketKeys(err error) error {
 
 type ticketKeysCommand struct {
 	Add    bool   `help:"Make a new key, which signs from a server's next start on. The others stay good." xor:"do"`
-	Drop   string `help:"Remove a key: the tickets that it has signed are refused from then on." placeholder:"ID" xor:"do"`
+	Drop   string `help:"Remove a key: what it has signed is refused from then on." placeholder:"ID" xor:"do"`
 	Public bool   `help:"Print the public keys, as a file for the devices of inspectors." xor:"do"`
 }
 
