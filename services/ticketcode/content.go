@@ -70,8 +70,8 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// appendTail appends the rest of an order's id: a number, twice the count of its characters, and one more where they are
-// all of tailAlphabet. Those are then packed, five bits each, with zeros behind; others are bytes.
+// appendTail appends the rest of an order's id: a number, twice the count of its characters, and one more where they
+// are all of tailAlphabet. Those are then packed, five bits each, with zeros behind; others are bytes.
 func appendTail(b []byte, tail string) []byte {
 	if strings.Trim(tail, tailAlphabet) != "" {
 		return append(binary.AppendUvarint(b, uint64(len(tail))<<1), tail...)

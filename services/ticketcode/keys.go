@@ -87,9 +87,9 @@ func newKeys(public []ed25519.PublicKey) (*Keys, error) {
 // IDs are the ids of the keys, in the order of their file.
 func (k *Keys) IDs() []ID { return append([]ID(nil), k.ids...) }
 
-// Check reads a code and checks its signature. It takes large or small letters, and spaces and line breaks between them.
-// The error is ErrMalformed, ErrUnknownKey or ErrForged. Whether the ticket is valid now is for the caller to ask
-// (Ticket.ValidAt), and whether it was given back since, only the ledger knows.
+// Check reads a code and checks its signature. It takes letters that are all large or all small, and spaces and line
+// breaks between them. The error is ErrMalformed, ErrUnknownKey or ErrForged. Whether the ticket is valid now is for
+// the caller to ask (Ticket.ValidAt), and whether it was given back since, only the ledger knows.
 func (k *Keys) Check(code string) (Ticket, error) {
 	text, err := canonical(code)
 	if err != nil {
