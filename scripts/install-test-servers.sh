@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, and the C
-# compiler that the race detector needs. It looks for Node, and does not install it.
+# Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, what reads a
+# ticket's PDF and the font that it is printed with, and the C compiler that the race detector needs. It looks for Node,
+# and does not install it.
 #
-#   install-test-servers.sh [redis] [mysql] [mariadb] [chromium] [compiler] [node]
+#   install-test-servers.sh [redis] [mysql] [mariadb] [chromium] [poppler] [font] [compiler] [node]
 #
 # Without arguments it takes care of all of them. Standard output names the programs that are still missing, one on a
 # line; it is empty when all are there. Standard error tells what is being done. The exit code is 0 in both cases: a
@@ -62,6 +63,8 @@ found_mysql() {
 found_chromium() {
   command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable
 } >/dev/null
+found_poppler() { command -v pdftotext && command -v pdftoppm; } >/dev/null
+found_font() { [[ -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf ]]; }
 found_node() { command -v node && command -v npm; } >/dev/null
 found_compiler() { command -v gcc >/dev/null && echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; }
 
@@ -220,6 +223,8 @@ install_package() {
 }
 
 install_chromium() { install_package chromium; }
+install_poppler() { install_package poppler-utils; }
+install_font() { install_package fonts-droid-fallback; }
 install_compiler() { install_package gcc libc6-dev; }
 install_node() { false; } # a distribution's is often too old for the playground
 
@@ -235,12 +240,13 @@ prepare() {
 
 # What can be asked for, and the program that tells whether it is there.
 declare -rA programs=(
-  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [compiler]=gcc [node]=node
+  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [poppler]=pdftotext
+  [font]=fonts-droid-fallback [compiler]=gcc [node]=node
 )
 
 main() {
   local it name
-  (($#)) || set -- redis mysql mariadb chromium compiler node
+  (($#)) || set -- redis mysql mariadb chromium poppler font compiler node
   for it in "$@"; do
     name="${programs[$it]:?"$it is nothing that can be installed here"}"
     "found_$it" && continue
