@@ -31,7 +31,7 @@ type commands struct {
 	Settings `embed:""`
 
 	Serve       serveCommand       `cmd:"" help:"Serve the API."`
-	Migrate     migrateCommand     `cmd:"" help:"Bring the schema of the ledger, and of payments, up to date."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring the schema of the ledger, of payments and of notifications up to date."`
 	Import      importCommand      `cmd:"" help:"Put the trains of a GTFS feed on sale."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Rewrite Redis from the ledger."`
 	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
@@ -42,6 +42,7 @@ type commands struct {
 	Failover    failoverCommand    `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Messages    messagesCommand    `cmd:"" help:"Look at events, and at what could not be handled."`
 	Pay         payCommand         `cmd:"" help:"Take payments in a process of its own."`
+	Notify      notifyCommand      `cmd:"" help:"Tell buyers and partners in a process of its own."`
 	SandboxBank sandboxBankCommand `cmd:"" help:"Serve a bank that takes no money, to try payments out."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`

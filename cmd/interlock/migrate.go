@@ -6,13 +6,14 @@ import (
 	"log/slog"
 
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/notify/sqlnotify"
 	"interlock/services/pay/sqlpay"
 )
 
 type migrateCommand struct{}
 
-// Run brings the schema of the ledger up to date, and that of the payments' database where payments take time. It may
-// run while servers run, and on several machines at once.
+// Run brings the schema of the ledger up to date, that of the payments' database where payments take time, and that of
+// the notifications' where anybody is told anything. It may run while servers run, and on several machines at once.
 func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
 	if settings.embedded() {
 		if err := settings.dataFolder(); err != nil {
@@ -29,6 +30,15 @@ func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 		}
 		if err != nil {
 			return fmt.Errorf("the payments' database: %w", err)
+		}
+	}
+	if settings.notifies() || settings.NotifyURL != "" || len(settings.NotifyMySQL) > 0 {
+		options, err := notifyOptions(settings)
+		if err == nil {
+			err = sqlnotify.Migrate(ctx, options)
+		}
+		if err != nil {
+			return fmt.Errorf("the notifications' database: %w", err)
 		}
 	}
 	log.Info("the schema is up to date")

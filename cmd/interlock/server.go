@@ -31,9 +31,12 @@ import (
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
 	"interlock/services/messages/streams"
+	"interlock/services/notify/notifyrpc"
+	"interlock/services/notify/orderbook"
 	"interlock/services/pay/payrpc"
 	"interlock/services/publish"
 	"interlock/services/rail"
+	"interlock/services/rpc"
 	"interlock/services/sale"
 	"interlock/services/search"
 	"interlock/services/ticketcode"
@@ -72,6 +75,14 @@ type Server struct {
 
 	// signer signs tickets; nil where there are no keys for it.
 	signer *ticketcode.Signer
+
+	// book reads orders for the notifications. notifications tell in this process, notifyClient asks interlock notify,
+	// which asks ordersServer. All but book may be nil.
+	book           *orderbook.Book
+	notifications  *notifications
+	notifyClient   *notifyrpc.ServiceClient
+	ordersServer   *rpc.Server
+	ordersListener net.Listener
 
 	listener net.Listener
 	// preparing is what readiness waits for besides its checks; nil is nothing.
@@ -123,6 +134,9 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.wireWatch()
 	s.wireUpkeep()
 	s.wireMessages()
+	if err := s.wireNotify(ctx); err != nil {
+		return nil, err
+	}
 	s.tickets, err = gateway.NewStreamTickets(deriveKey(key, "stream tickets"),
 		availability.NewStreamTickets(opened.client), s.now)
 	if err != nil {
@@ -246,6 +260,9 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	case s.payClient != nil:
 		registry.MustRegister(clientMetrics(s.payClient))
 	}
+	if s.notifications != nil {
+		registry.MustRegister(notifyMetrics{s.notifications.service})
+	}
 	schema := resolver.Schema()
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
@@ -307,8 +324,10 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 		// It decides nothing: events wait in the ledger.
 		{Name: "messages", Ready: func(context.Context) (string, error) { return stand(s.monitor), nil }},
 	}
-	if check := s.paymentsCheck(); check != nil {
-		all = append(all, *check)
+	for _, check := range []*gateway.Check{s.paymentsCheck(), s.notifyCheck()} {
+		if check != nil {
+			all = append(all, *check)
+		}
 	}
 	if issuer, ok := verifier.(*identity.Issuer); ok {
 		all = append(all, gateway.Check{Name: "issuer", Ready: func(ctx context.Context) (string, error) {
@@ -330,7 +349,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
 		s.hub.Run, s.service.Sweep, s.service.ReconcilePayments, s.auditor.Run, s.eraser.Run, s.relay.Run,
-		s.monitor.Run, s.runFollowing,
+		s.monitor.Run, s.runFollowing, s.runNotify,
 	} {
 		loops.Go(func() { loop(life) })
 	}

@@ -70,6 +70,33 @@ var settingHelp = map[string]string{
 	"pay-key":         "Its key (PEM).",
 	"listen-webhooks": "For pay: the address that providers' webhooks come to. With payments inside, it is --listen.",
 
+	"mail-server": "The SMTP server that mails to buyers are given to. Without it, the embedded default writes them into " +
+		"the folder mails in --data.",
+	"mail-from":          "The address that mails come from.",
+	"mail-user":          "The user at the SMTP server.",
+	"mail-password-file": "The file with that user's password.",
+	"mail-tls": "How the SMTP server is spoken to: starttls and tls need a good certificate; none is for one on this " +
+		"machine.",
+	"mail-folder":    "Write mails into this folder instead of sending them.",
+	"mail-templates": "A folder with mails of your own, a folder for each language in it.",
+	"mail-order-page": "The page where a buyer finds an order; {ORDER_ID} in it is the order's id, as the API has it. " +
+		"Without it, the playground.",
+	"ticket-font": "A font for what a ticket's PDF says in Chinese: a .ttf with TrueType outlines. Without it, one is " +
+		"looked for in the usual places.",
+	"webhooks": "Tell partners by webhooks what becomes of orders. The embedded default does.",
+	"notify-mysql": "The notifications' database, where it is elsewhere: as --mysql. Without it, the ledger's name with " +
+		"_notify behind, on the same members.",
+
+	"notify-url": "Where interlock notify serves: http://host:port, or https:// where it has a certificate. Without it, " +
+		"buyers and partners are told by the server.",
+	"listen-orders": "With --notify-url: the address at which the server answers interlock notify what orders say.",
+	"orders-url":    "For notify: where servers answer what orders say, their --listen-orders.",
+	"notify-secret-file": "The file with the secret that serve and notify share, at least 32 characters; or two in two " +
+		"lines while it is changed: the first is sent, both are taken.",
+	"notify-ca":   "Between serve and notify: the authorities whose certificates are taken (PEM).",
+	"notify-cert": "Between serve and notify: our own certificate (PEM).",
+	"notify-key":  "Its key (PEM).",
+
 	"max-streams-per-viewer": "How many WebSockets and event streams one viewer may have open on a server.",
 	"max-watched-per-viewer": "How much one viewer, or one stream without a token, may watch on a server: a run " +
 		"between two stations counts 1, in each subscription, and an order 10.",
@@ -90,6 +117,8 @@ var settingHelp = map[string]string{
 
 	"insecure-development-tokens": "Serve off loopback without an issuer: the development secret makes a token of " +
 		"any user.",
+	"insecure-webhook-targets": "Post webhooks to loopback and private addresses, and by http, too: partners then reach " +
+		"what this machine reaches.",
 	"insecure-sandbox-payments": "Serve off loopback with payments that take no money: every order is paid.",
 
 	"personal-data-keys": "The keys that names and document numbers are sealed with, the same on all servers: each " +

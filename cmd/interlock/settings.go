@@ -73,6 +73,26 @@ type Settings struct {
 	PayKey         string `yaml:"pay-key" placeholder:"FILE"`
 	ListenWebhooks string `yaml:"listen-webhooks" default:"127.0.0.1:8091"`
 
+	MailServer       string   `yaml:"mail-server" placeholder:"HOST:PORT"`
+	MailFrom         string   `yaml:"mail-from" placeholder:"ADDRESS"`
+	MailUser         string   `yaml:"mail-user" placeholder:"NAME"`
+	MailPasswordFile string   `yaml:"mail-password-file" placeholder:"FILE"`
+	MailTLS          string   `name:"mail-tls" yaml:"mail-tls" default:"starttls" enum:"starttls,tls,none"`
+	MailFolder       string   `yaml:"mail-folder" placeholder:"FOLDER"`
+	MailTemplates    string   `yaml:"mail-templates" placeholder:"FOLDER"`
+	MailOrderPage    string   `yaml:"mail-order-page" placeholder:"URL"`
+	TicketFont       string   `yaml:"ticket-font" placeholder:"FILE"`
+	Webhooks         bool     `yaml:"webhooks"`
+	NotifyMySQL      []string `name:"notify-mysql" yaml:"notify-mysql" placeholder:"DSN"`
+
+	NotifyURL        string `yaml:"notify-url" placeholder:"URL"`
+	ListenOrders     string `yaml:"listen-orders" placeholder:"ADDRESS"`
+	OrdersURL        string `yaml:"orders-url" placeholder:"URL"`
+	NotifySecretFile string `yaml:"notify-secret-file" placeholder:"FILE"`
+	NotifyCA         string `name:"notify-ca" yaml:"notify-ca" placeholder:"FILE"`
+	NotifyCert       string `yaml:"notify-cert" placeholder:"FILE"`
+	NotifyKey        string `yaml:"notify-key" placeholder:"FILE"`
+
 	MaxStreamsPerViewer  int      `yaml:"max-streams-per-viewer" default:"20"`
 	MaxWatchedPerViewer  int      `yaml:"max-watched-per-viewer" default:"1000"`
 	MaxStreamsPerAddress int      `yaml:"max-streams-per-address" default:"200"`
@@ -89,6 +109,7 @@ type Settings struct {
 
 	InsecureDevelopmentTokens bool `yaml:"insecure-development-tokens"`
 	InsecureSandboxPayments   bool `yaml:"insecure-sandbox-payments"`
+	InsecureWebhookTargets    bool `yaml:"insecure-webhook-targets"`
 
 	PersonalDataKeys          []string `yaml:"personal-data-keys" placeholder:"KEY"`
 	ForgetPassengersAfterDays int      `yaml:"forget-passengers-after-days" default:"100"`
@@ -128,7 +149,7 @@ func (s *Settings) validate() error {
 	} else {
 		rules = append(rules, s.mysqlRules()...)
 	}
-	rules = append(rules, s.paymentRules()...)
+	rules = append(append(rules, s.paymentRules()...), s.notifyRules()...)
 	for _, rule := range rules {
 		if !rule.kept {
 			return errors.New(rule.wrong)

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"interlock/resolvers"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/messages"
+	"interlock/services/messages/streams"
+	"interlock/services/mysqlcluster"
+	"interlock/services/notify"
+	"interlock/services/notify/letters"
+	"interlock/services/notify/outgoing"
+	"interlock/services/notify/partnerhook"
+	"interlock/services/notify/smtpmail"
+	"interlock/services/notify/sqlnotify"
+	"interlock/services/rail"
+	"interlock/services/rpc"
+	"interlock/services/ticketpdf"
+)
+
+const (
+	// notifyFile is the notifications' database in the data folder, notifySuffix what follows the ledger's name in
+	// MySQL, and mailsFolder where the embedded default writes mails.
+	notifyFile   = "notify.db"
+	notifySuffix = "_notify"
+	mailsFolder  = "mails"
+	// notifyConnections are few, since what waits shares commits.
+	notifyConnections = 8
+	// notifyGroup are the consumers of orders' events that tell buyers and partners.
+	notifyGroup = "notify"
+	// notifyAtOnce is how many events are handled at once: each reads an order.
+	notifyAtOnce = 32
+)
+
+// notifies tells whether anybody is told anything by a process with these settings.
+func (s *Settings) notifies() bool { return s.embedded() || s.mails() || s.Webhooks }
+
+// mails tells whether mails are sent, or written into a folder.
+func (s *Settings) mails() bool { return s.embedded() || s.MailServer != "" || s.MailFolder != "" }
+
+// notifyRules are those for what tells buyers and partners.
+func (s *Settings) notifyRules() []settingRule {
+	return []settingRule{
+		{s.MailServer == "" || s.MailFolder == "", "--mail-server sends mails, and --mail-folder keeps them: give one"},
+		{s.MailServer == "" || s.MailFrom != "", "--mail-server needs --mail-from: the address that mails come from"},
+		{(s.MailUser == "") == (s.MailPasswordFile == ""), "--mail-user and --mail-password-file go together"},
+		{s.NotifyURL == "" || s.ListenOrders != "", "--notify-url needs --listen-orders: where interlock notify reads orders"},
+		{(s.NotifyCert == "") == (s.NotifyKey == ""), "--notify-cert and --notify-key go together"},
+		{len(s.NotifyMySQL) == 0 || !s.embedded(), "--notify-mysql goes with --mysql: without it everything is embedded"},
+	}
+}
+
+// notifyAccess is what serve and notify show each other.
+func notifyAccess(s *Settings) (rpc.Access, error) {
+	access := rpc.Access{Certificates: rpc.Certificates{Own: s.NotifyCert, Key: s.NotifyKey, CA: s.NotifyCA}}
+	if s.NotifySecretFile == "" {
+		return access, nil
+	}
+	var err error
+	if access.Secrets, err = rpc.LoadSecrets(s.NotifySecretFile); err != nil {
+		return access, fmt.Errorf("--notify-secret-file: %w", err)
+	}
+	return access, nil
+}
+
+// notifyOptions say where the notifications' database is.
+func notifyOptions(s *Settings) (sqlledger.Options, error) {
+	if s.embedded() {
+		return sqlledger.Options{Path: filepath.Join(s.Data, notifyFile), Durability: sqlledger.Local}, nil
+	}
+	o := sqlledger.Options{Durability: s.Durability, CommitTimeout: commitTimeout, MaxConnections: notifyConnections}
+	members := s.NotifyMySQL
+	if len(members) == 0 {
+		// Beside the ledger's, which has the epoch of the members.
+		for _, dsn := range s.MySQL {
+			beside, database, err := mysqlcluster.Beside(dsn, notifySuffix)
+			if err != nil {
+				return o, fmt.Errorf("--mysql: %w", err)
+			}
+			members, o.ClusterDatabase = append(members, beside), database
+		}
+	}
+	if len(members) == 1 {
+		o.DSN = members[0]
+	} else {
+		o.Members = members
+	}
+	return o, nil
+}
+
+// notifications tell buyers and partners in this process: their service, their database, and what hears of orders.
+type notifications struct {
+	store    *sqlnotify.Store
+	service  *notify.Service
+	consumer *messages.Consumer
+	stream   *streams.Stream
+	hooks    *partnerhook.Sender
+	log      *slog.Logger
+	// mail says how mails go out.
+	mail string
+}
+
+// openNotifications opens what tells buyers and partners. orders is where orders are read, name what tells this
+// process from others in the group. orderPage is where a buyer finds an order.
+func openNotifications(
+	ctx context.Context, s *Settings, log *slog.Logger, o *stores, orders notify.Orders, name, orderPage string,
+) (*notifications, error) {
+	options, err := notifyOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	if options.Keyring, err = personalDataKeys(s); err != nil {
+		return nil, err
+	}
+	if s.embedded() {
+		if err := sqlnotify.Migrate(ctx, options); err != nil {
+			return nil, err
+		}
+	}
+	n := &notifications{stream: o.messages, log: log}
+	mailer, how, err := openMailer(s, log, orderPage)
+	if err != nil {
+		return nil, err
+	}
+	n.mail = how
+	n.hooks = partnerhook.New(partnerhook.Options{AllowPrivate: s.InsecureWebhookTargets})
+	options.Log = log
+	if n.store, err = sqlnotify.Open(ctx, o.faults.ledger(options)); err != nil {
+		return nil, fmt.Errorf("the notifications' database: %w", err)
+	}
+	n.service = notify.New(notify.Options{
+		Store: n.store, Orders: orders, Mailer: mailer, Log: log,
+		Poster: &outgoing.Poster{Sender: n.hooks, Log: log, PageID: resolvers.OrderID, RunID: resolvers.RunID},
+	})
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	n.consumer = &messages.Consumer{
+		Queue: o.messages, Log: log, Group: notifyGroup, Name: host + "/" + name, Handler: n.service.Handle,
+		Parallel: notifyAtOnce,
+	}
+	return n, nil
+}
+
+// openMailer makes what writes and sends mails; nil where none are sent. how says it in words.
+func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Mailer, how string, err error) {
+	if !s.mails() {
+		return nil, "no mails", nil
+	}
+	m := &outgoing.Mailer{Log: log, OrderPage: orderPage, Domain: "interlock.invalid"}
+	if s.MailOrderPage != "" {
+		m.OrderPage = s.MailOrderPage
+	}
+	if m.Templates, err = letters.Open(s.MailTemplates); err != nil {
+		return nil, "", fmt.Errorf("--mail-templates: %w", err)
+	}
+	if s.MailFrom != "" {
+		from, err := smtpmail.CheckAddress(s.MailFrom)
+		if err != nil {
+			return nil, "", fmt.Errorf("--mail-from: %w", err)
+		}
+		m.Domain = from[strings.LastIndexByte(from, '@')+1:]
+	}
+	if m.Printer, err = openPrinter(s, log); err != nil {
+		return nil, "", err
+	}
+	if s.MailServer == "" {
+		folder := s.MailFolder
+		if folder == "" {
+			folder = filepath.Join(s.Data, mailsFolder)
+		}
+		to, err := smtpmail.NewFolder(folder)
+		if err != nil {
+			return nil, "", fmt.Errorf("--mail-folder: %w", err)
+		}
+		m.Sender = to
+		return m, "mails are written to " + folder, nil
+	}
+	o := smtpmail.Options{Server: s.MailServer, From: s.MailFrom, User: s.MailUser, TLS: smtpmail.Mode(s.MailTLS)}
+	if s.MailPasswordFile != "" {
+		password, err := os.ReadFile(s.MailPasswordFile)
+		if err != nil {
+			return nil, "", fmt.Errorf("--mail-password-file: %w", err)
+		}
+		o.Password = strings.TrimSpace(string(password))
+	}
+	if m.Sender, err = smtpmail.New(o); err != nil {
+		return nil, "", err
+	}
+	return m, "mails by " + s.MailServer, nil
+}
+
+// openPrinter makes what prints tickets, and says where it has no font for Chinese.
+func openPrinter(s *Settings, log *slog.Logger) (*ticketpdf.Printer, error) {
+	printer, err := ticketpdf.New(s.TicketFont)
+	if err != nil {
+		return nil, fmt.Errorf("--ticket-font: %w", err)
+	}
+	if !printer.HasFont() {
+		log.Warn("there is no font with Chinese: tickets as PDF have boxes for it; install one such as Debian's " +
+			"fonts-droid-fallback, or give --ticket-font")
+	}
+	return printer, nil
+}
+
+// Close closes the database.
+func (n *notifications) Close() error {
+	n.hooks.Close()
+	return n.store.Close()
+}
+
+// run hears of orders and delivers until ctx ends.
+func (n *notifications) run(ctx context.Context) {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	loops.Go(func() { n.service.Run(ctx) })
+	// Where it fails, the consumer makes the group later, and the log says so.
+	_ = n.stream.MakeGroup(ctx, notifyGroup)
+	_ = n.consumer.Run(ctx) // The group's name is a right one.
+}
+
+// lateAfter is for how long a delivery may be due without a place until readiness says so.
+const lateAfter = time.Minute
+
+// stands is what readiness says of notifications. It decides nothing: seats are sold without them.
+func (n *notifications) stands(ctx context.Context) string {
+	what := n.mail
+	if err := n.store.Ready(ctx); err != nil {
+		n.log.DebugContext(ctx, "the notifications' database is not ready", "error", err)
+		what += "; the database is not ready"
+		var known *rail.Error
+		if errors.As(err, &known) {
+			what += ": " + known.Message
+		}
+	}
+	if oldest := n.service.Stats().OldestDue; !oldest.IsZero() && time.Since(oldest) > lateAfter {
+		what += fmt.Sprintf("; deliveries wait since %s", oldest.UTC().Format(time.RFC3339))
+	}
+	return what
+}
