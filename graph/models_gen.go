@@ -21,6 +21,17 @@ type UserError interface {
 	IsUserError()
 }
 
+// Where a partner is to be told.
+type AddWebhookInput struct {
+	// An https URL of at most 2,048 characters at a public address; private, loopback and link-local addresses are refused,
+	// also those that its name stands for later.
+	URL string `json:"url"`
+	// For people: at most 200 characters.
+	Description *string `json:"description,omitempty"`
+	// The types of events, such as interlock.order.paid; all where there is none.
+	Events []string `json:"events,omitempty"`
+}
+
 // Bays of berths, labelled bay and tier: 5L, 5M, 5U.
 type BerthLayoutInput struct {
 	// The berths of one bay, from the ones LOWER_BERTH, MIDDLE_BERTH and UPPER_BERTH.
@@ -168,6 +179,22 @@ type ChangeTicketPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// What is to be changed of a webhook.
+type ChangeWebhookInput struct {
+	// Which.
+	WebhookID string `json:"webhookId"`
+	// See addWebhook.
+	URL *string `json:"url,omitempty"`
+	// See addWebhook.
+	Description *string `json:"description,omitempty"`
+	// See addWebhook.
+	Events []string `json:"events,omitempty"`
+	// Whether anything is posted. What failed before can be replayed.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Whether a new secret is made.
+	NewSecret *bool `json:"newSecret,omitempty"`
+}
+
 // What is left of one class, and what it costs.
 type ClassAvailability struct {
 	// The class.
@@ -258,6 +285,65 @@ type DaysBeforeInput struct {
 	// When on that day: HH:MM or HH:MM:SS, from 00:00 to 23:59:59. Where the clock is put forward over that time, the sale
 	// opens at the change; where the time comes twice, at the first.
 	At string `json:"at,omitempty"`
+}
+
+// One thing that is told to one receiver. Addresses are not shown.
+type Delivery struct {
+	// The opaque id: a mail's Message-ID before the @, and a webhook's webhook-id.
+	ID string `json:"id"`
+	// How it goes out.
+	Channel DeliveryChannel `json:"channel"`
+	// What it is about: paid, refunded, withdrawn, suspended, resumed or resent for a mail, and the type of its event, such as
+	// interlock.order.paid, for a webhook.
+	Kind string `json:"kind"`
+	// How far it is.
+	State DeliveryState `json:"state"`
+	// How often it was tried.
+	Tries int `json:"tries"`
+	// When it is tried again; null once it has ended.
+	DueAt *time.Time `json:"dueAt,omitempty"`
+	// The last answer's code, of SMTP or HTTP; null where there was none.
+	Answer *int `json:"answer,omitempty"`
+	// What went wrong last.
+	Reason *string `json:"reason,omitempty"`
+	// The order's id; null for what is about a run.
+	OrderID *string `json:"orderId,omitempty"`
+	// The run's id.
+	RunID string `json:"runId"`
+	// The webhook's id; null for a mail.
+	WebhookID *string `json:"webhookId,omitempty"`
+	// When it was noted.
+	CreatedAt time.Time `json:"createdAt"`
+	// When it changed last.
+	ChangedAt time.Time `json:"changedAt"`
+}
+
+// Deliveries, and where the page lies.
+type DeliveryConnection struct {
+	// The deliveries with their cursors.
+	Edges []*DeliveryEdge `json:"edges"`
+	// The deliveries.
+	Nodes []*Delivery `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A delivery in a list.
+type DeliveryEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The delivery.
+	Node *Delivery `json:"node"`
+}
+
+// Which deliveries.
+type DeliveryFilter struct {
+	// Of this order.
+	OrderID *string `json:"orderId,omitempty"`
+	// To this webhook.
+	WebhookID *string `json:"webhookId,omitempty"`
+	// In any of these states.
+	States []DeliveryState `json:"states,omitempty"`
 }
 
 // What seats cost. Every class needs a fare for every pair of calls: from `pairs`, or else from `flat` or `perKm`. A class
@@ -623,6 +709,50 @@ type Refusal struct {
 
 func (Refusal) IsUserError() {}
 
+// Which webhook.
+type RemoveWebhookInput struct {
+	// Which.
+	WebhookID string `json:"webhookId"`
+}
+
+// What became of removeWebhook.
+type RemoveWebhookPayload struct {
+	// Whether it was there.
+	Removed bool `json:"removed"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Which delivery.
+type ReplayDeliveryInput struct {
+	// Which.
+	DeliveryID string `json:"deliveryId"`
+}
+
+// What became of replayDelivery.
+type ReplayDeliveryPayload struct {
+	// The delivery; null where it was refused.
+	Delivery *Delivery `json:"delivery,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Which order's tickets.
+type ResendTicketInput struct {
+	// The order.
+	OrderID string `json:"orderId"`
+	// Yours to choose, once per mail: 8 to 128 printable ASCII characters without spaces.
+	IdempotencyKey string `json:"idempotencyKey"`
+}
+
+// What became of resendTicket.
+type ResendTicketPayload struct {
+	// The mail; null where it was refused.
+	Delivery *Delivery `json:"delivery,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What to start again.
 type ResumeRunInput struct {
 	// The run.
@@ -914,6 +1044,36 @@ type Viewer struct {
 
 func (Viewer) IsNode() {}
 
+// Where a partner is told by webhooks.
+type Webhook struct {
+	// The opaque id.
+	ID string `json:"id"`
+	// Where webhooks are posted.
+	URL string `json:"url"`
+	// For people.
+	Description *string `json:"description,omitempty"`
+	// The types of events that it is told; all where there is none.
+	Events []string `json:"events"`
+	// Whether anything is posted.
+	Enabled bool `json:"enabled"`
+	// Since when nothing was taken; null while all is well.
+	FailingSince *time.Time `json:"failingSince,omitempty"`
+	// Why it was disabled by itself: it answered 410, or took nothing for five days.
+	DisabledWhy *string `json:"disabledWhy,omitempty"`
+	// When it was added.
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// What became of addWebhook or changeWebhook.
+type WebhookPayload struct {
+	// The webhook; null where it was refused.
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// The new secret, as the Standard Webhooks specification writes it (whsec_…); null where none was made.
+	Secret *string `json:"secret,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What to take off sale.
 type WithdrawRunInput struct {
 	// The run.
@@ -935,6 +1095,131 @@ type WithdrawRunPayload struct {
 	OrdersToRepay []*Order `json:"ordersToRepay"`
 	// Why it was refused.
 	UserErrors []UserError `json:"userErrors"`
+}
+
+// How a delivery goes out.
+type DeliveryChannel string
+
+const (
+	// By e-mail, to the buyer.
+	DeliveryChannelMail DeliveryChannel = "MAIL"
+	// By a webhook, to a partner.
+	DeliveryChannelWebhook DeliveryChannel = "WEBHOOK"
+)
+
+var AllDeliveryChannel = []DeliveryChannel{
+	DeliveryChannelMail,
+	DeliveryChannelWebhook,
+}
+
+func (e DeliveryChannel) IsValid() bool {
+	switch e {
+	case DeliveryChannelMail, DeliveryChannelWebhook:
+		return true
+	}
+	return false
+}
+
+func (e DeliveryChannel) String() string {
+	return string(e)
+}
+
+func (e *DeliveryChannel) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DeliveryChannel(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DeliveryChannel", str)
+	}
+	return nil
+}
+
+func (e DeliveryChannel) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *DeliveryChannel) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e DeliveryChannel) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a delivery is.
+type DeliveryState string
+
+const (
+	// It is to be delivered.
+	DeliveryStatePending DeliveryState = "PENDING"
+	// The receiver has taken it.
+	DeliveryStateSent DeliveryState = "SENT"
+	// The receiver will never take it.
+	DeliveryStateRefused DeliveryState = "REFUSED"
+	// It was tried for a day, and a little longer.
+	DeliveryStateGivenUp DeliveryState = "GIVEN_UP"
+	// There was nothing to say any more, or nobody to say it to.
+	DeliveryStateSkipped DeliveryState = "SKIPPED"
+)
+
+var AllDeliveryState = []DeliveryState{
+	DeliveryStatePending,
+	DeliveryStateSent,
+	DeliveryStateRefused,
+	DeliveryStateGivenUp,
+	DeliveryStateSkipped,
+}
+
+func (e DeliveryState) IsValid() bool {
+	switch e {
+	case DeliveryStatePending, DeliveryStateSent, DeliveryStateRefused, DeliveryStateGivenUp, DeliveryStateSkipped:
+		return true
+	}
+	return false
+}
+
+func (e DeliveryState) String() string {
+	return string(e)
+}
+
+func (e *DeliveryState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = DeliveryState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid DeliveryState", str)
+	}
+	return nil
+}
+
+func (e DeliveryState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *DeliveryState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e DeliveryState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // How far a payment is.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"interlock/services/notify"
 	"interlock/services/publish"
 	"interlock/services/rail"
 )
@@ -42,6 +43,11 @@ var lengths = map[string]length{
 	"Order.tickets":            {9, rail.MaxPassengers, "an order has no more passengers"},
 	"Order.refunds":            {1, 2 * rail.MaxPassengers, "one for each ticket, and one for the rest of its price"},
 	"Order.changes":            {1, rail.MaxChanges, "the latest are shown"},
+	"Order.mails":              {2, maxMails, "the latest are shown"},
+	"Query.webhooks":           {2, notify.MaxEndpoints, "there are no more"},
+	"Webhook.events":           {2, 20, "there are no more types"},
+	"DeliveryConnection.edges": {1, maxPage, "a page"},
+	"DeliveryConnection.nodes": {1, maxPage, "a page"},
 	"Refund.tickets":           {1, rail.MaxPassengers, "an order has no more passengers"},
 	"RefundQuote.tickets":      {9, rail.MaxPassengers, "an order has no more passengers"},
 
@@ -57,6 +63,10 @@ var lengths = map[string]length{
 	"CorrectPassengerNamePayload.userErrors": {1, maxUserErrors, "the rest is left out"},
 	"PublishStationPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
 	"PublishTrainPayload.userErrors":         {1, maxUserErrors, "the rest is left out"},
+	"ResendTicketPayload.userErrors":         {1, maxUserErrors, "the rest is left out"},
+	"WebhookPayload.userErrors":              {1, maxUserErrors, "the rest is left out"},
+	"RemoveWebhookPayload.userErrors":        {1, maxUserErrors, "the rest is left out"},
+	"ReplayDeliveryPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
 	"SuspendRunPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
 	"ResumeRunPayload.userErrors":            {1, maxUserErrors, "the rest is left out"},
 	"WithdrawRunPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},

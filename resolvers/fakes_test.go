@@ -346,7 +346,8 @@ func newWorld() *world {
 	resolver := &resolvers.Resolver{
 		Timetable: fakeTimetable{f}, Finder: fakeFinder{f}, Sale: fakeSale{f}, OrderBook: fakeOrderBook{f},
 		Publisher: fakePublisher{f}, Hub: fakeHub{f}, Tickets: fakeTickets{f},
-		Cursors: resolvers.Cursors{Key: []byte("key")}, ViewerKey: []byte("another key"),
+		Notifier: fakeNotifier{f},
+		Cursors:  resolvers.Cursors{Key: []byte("key")}, ViewerKey: []byte("another key"),
 		Now: func() time.Time { return now },
 	}
 	return &world{fakes: f, train: train, executor: executor.New(resolver.Schema())}

@@ -18,9 +18,11 @@ const (
 	orderNode   = "Order"
 	ticketNode  = "Ticket"
 	viewerNode  = "Viewer"
-	// These two name no nodes: their ids only tell them apart.
-	refundNode = "Refund"
-	changeNode = "Change"
+	// These name no nodes: their ids only tell them apart.
+	refundNode   = "Refund"
+	changeNode   = "Change"
+	deliveryNode = "Delivery"
+	webhookNode  = "Webhook"
 )
 
 func encodeID(kind, name string) string {
@@ -64,7 +66,9 @@ func notTheID(code rail.Code, kind, id string) *rail.Error {
 }
 
 // kinds are how refusals call the kinds of nodes.
-var kinds = map[string]string{runNode: "a run", orderNode: "an order", ticketNode: "a ticket"}
+var kinds = map[string]string{
+	runNode: "a run", orderNode: "an order", ticketNode: "a ticket", deliveryNode: "a delivery", webhookNode: "a webhook",
+}
 
 // readRunID is the run that the input of a mutation names.
 func readRunID(id string) (rail.RunID, error) {

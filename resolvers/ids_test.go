@@ -76,6 +76,13 @@ var withID = map[string]string{
 	"ChangeInput.ticketId":          strings.Replace(changeTicket, quoted(ticketID), "%s", 1),
 	"ChangeInput.runId":             strings.Replace(changeTicket, quoted(runID), "%s", 1),
 
+	"ResendTicketInput.orderId":      strings.Replace(resendTicket, quoted(orderID), "%s", 1),
+	"DeliveryFilter.orderId":         `{deliveries(filter:{orderId:%s}){nodes{id}}}`,
+	"DeliveryFilter.webhookId":       `{deliveries(filter:{webhookId:%s}){nodes{id}}}`,
+	"ChangeWebhookInput.webhookId":   strings.Replace(changeWebhook, quoted(aWebhook), "%s", 1),
+	"RemoveWebhookInput.webhookId":   strings.Replace(removeWebhook, quoted(aWebhook), "%s", 1),
+	"ReplayDeliveryInput.deliveryId": strings.Replace(replayDelivery, quoted(aDelivery), "%s", 1),
+
 	"Subscription.seatAvailability(runIds:)": `subscription{seatAvailability(runIds:[` + quoted(runID) + `,%s]){version}}`,
 	"Subscription.orderChanged(orderId:)":    `subscription{orderChanged(orderId:%s){number}}`,
 }
@@ -122,7 +129,7 @@ func TestIDs_AreShownAsTheyWereSent(t *testing.T) {
 				response := w.open(t.Context(), t, both, fmt.Sprintf(operation, text), nil)()
 				message := messages(t, response)
 				require.Len(t, message, 1, "%s %s", response.Data, response.Errors)
-				require.Regexp(t, "^"+regexp.QuoteMeta(shown)+" is not the id of an? (run|order|ticket)$", message[0])
+				require.Regexp(t, "^"+regexp.QuoteMeta(shown)+" is not the id of an? (run|order|ticket|webhook|delivery)$", message[0])
 				require.Empty(t, w.calls)
 			}
 		})

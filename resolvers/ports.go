@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"interlock/services/ledger"
+	"interlock/services/notify"
 	"interlock/services/publish"
 	"interlock/services/rail"
 	"interlock/services/sale"
@@ -56,6 +57,16 @@ type Publisher interface {
 	Resume(ctx context.Context, id rail.RunID, reason, by string) (*rail.Run, error)
 	// Withdraw also returns the orders that had been paid.
 	Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Run, []*rail.Order, error)
+}
+
+// Notifier tells what was told to buyers and partners, and tells again.
+type Notifier interface {
+	Resend(ctx context.Context, orderID, key string) (*notify.Delivery, error)
+	Replay(ctx context.Context, id string) (*notify.Delivery, error)
+	Deliveries(ctx context.Context, f notify.Filter) ([]*notify.Delivery, error)
+	Endpoints(ctx context.Context) ([]*notify.Endpoint, error)
+	PutEndpoint(ctx context.Context, e *notify.Endpoint) (*notify.Endpoint, error)
+	DropEndpoint(ctx context.Context, id string) (was bool, err error)
 }
 
 // Hub opens streams. A channel is closed when its stream ends.

@@ -14,7 +14,7 @@ import (
 	"interlock/services/sale"
 )
 
-// Resolver answers the schema with the use cases, see ports.go. All fields are needed.
+// Resolver answers the schema with the use cases, see ports.go. All fields but Notifier are needed.
 type Resolver struct {
 	Timetable Timetable
 	Finder    Finder
@@ -23,6 +23,8 @@ type Resolver struct {
 	Publisher Publisher
 	Hub       Hub
 	Tickets   StreamTickets
+	// Notifier is nil where nobody is told anything.
+	Notifier Notifier
 	Cursors   Cursors
 	// ViewerKey makes the ids of viewers. It is the same on every server, and must not change.
 	ViewerKey []byte

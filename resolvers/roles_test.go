@@ -34,6 +34,14 @@ var rootFields = map[string]struct {
 	"Mutation.refundTickets": {refundTickets, []rail.Role{rail.RolePassenger, rail.RoleAdmin}},
 	"Mutation.changeTicket":  {changeTicket, []rail.Role{rail.RolePassenger, rail.RoleAdmin}},
 
+	"Query.webhooks":          {`{ webhooks { id } }`, []rail.Role{rail.RoleAdmin}},
+	"Query.deliveries":        {`{ deliveries { nodes { id } } }`, []rail.Role{rail.RoleAdmin}},
+	"Mutation.resendTicket":   {resendTicket, []rail.Role{rail.RolePassenger, rail.RoleAdmin}},
+	"Mutation.addWebhook":     {addWebhook, []rail.Role{rail.RoleAdmin}},
+	"Mutation.changeWebhook":  {changeWebhook, []rail.Role{rail.RoleAdmin}},
+	"Mutation.removeWebhook":  {removeWebhook, []rail.Role{rail.RoleAdmin}},
+	"Mutation.replayDelivery": {replayDelivery, []rail.Role{rail.RoleAdmin}},
+
 	"Mutation.placeOrder":           {placeOrder, []rail.Role{rail.RolePassenger}},
 	"Mutation.payOrder":             {payOrder, []rail.Role{rail.RolePassenger}},
 	"Mutation.cancelOrder":          {cancelOrder, []rail.Role{rail.RolePassenger}},

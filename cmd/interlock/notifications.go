@@ -139,7 +139,10 @@ func openNotifications(
 	}
 	n.service = notify.New(notify.Options{
 		Store: n.store, Orders: orders, Mailer: mailer, Log: log,
-		Poster: &outgoing.Poster{Sender: n.hooks, Log: log, PageID: resolvers.OrderID, RunID: resolvers.RunID},
+		Poster: &outgoing.Poster{
+			Sender: n.hooks, Log: log, AllowPrivate: s.InsecureWebhookTargets, PageID: resolvers.OrderID,
+			RunID: resolvers.RunID,
+		},
 	})
 	host, err := os.Hostname()
 	if err != nil {

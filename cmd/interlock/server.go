@@ -227,11 +227,15 @@ func (s *Server) wireMessages() {
 // newResolver puts GraphQL in front of the rooms. The keys of cursors, of viewers' ids and of stream tickets are
 // derived from that of document numbers, which all servers share.
 func (s *Server) newResolver(key []byte) *resolvers.Resolver {
-	return &resolvers.Resolver{
+	r := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
 		Hub: s.hub, Tickets: s.tickets, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")},
 		ViewerKey: deriveKey(key, "viewers"), Now: s.now,
 	}
+	if notifier := s.notifyService(); notifier != nil {
+		r.Notifier = notifier
+	}
+	return r
 }
 
 // openGateway puts the resolvers behind HTTP.

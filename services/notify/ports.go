@@ -143,7 +143,11 @@ type Mailer interface {
 	Mail(ctx context.Context, d *Delivery, o *Order) Outcome
 }
 
-// Poster posts a webhook to an endpoint.
+// Poster posts webhooks to endpoints.
 type Poster interface {
+	// CheckURL is an endpoint's URL as it is kept. An error says why webhooks cannot be posted there, to who has given
+	// it. NewSecret makes a secret to sign with.
+	CheckURL(text string) (string, error)
+	NewSecret() string
 	Post(ctx context.Context, d *Delivery, e *Endpoint) Outcome
 }

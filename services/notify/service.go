@@ -158,9 +158,23 @@ func (s *Service) Endpoint(ctx context.Context, id string) (*Endpoint, error) {
 // maxDescription is how many characters a description has at most.
 const maxDescription = 200
 
-// PutEndpoint writes an endpoint: a new one where its Version is 1. The URL was checked by the caller. INVALID: an event
-// that there is none of. WRONG_STATE: it was changed meanwhile.
+// PutEndpoint writes an endpoint: a new one where its Version is 1. A secret that is "" is made, and answered. INVALID:
+// its URL cannot be posted to, or there is no such event. WRONG_STATE: it was changed meanwhile, or nothing is posted
+// here. OVERLOADED: there are as many as there may be.
 func (s *Service) PutEndpoint(ctx context.Context, e *Endpoint) (*Endpoint, error) {
+	if s.Poster == nil {
+		return nil, rail.Refuse(rail.WrongState, "no webhooks are posted here")
+	}
+	url, err := s.Poster.CheckURL(e.URL)
+	if err != nil {
+		return nil, rail.Refuse(rail.Invalid, "%s", err.Error()).At("input", "url")
+	}
+	e.URL = url
+	for i := range e.Secrets {
+		if e.Secrets[i] == "" {
+			e.Secrets[i] = s.Poster.NewSecret()
+		}
+	}
 	e.Description = rail.NormalizeText(e.Description)
 	if e.Description != "" {
 		if err := rail.CheckText("a description", e.Description, maxDescription); err != nil {
@@ -171,7 +185,7 @@ func (s *Service) PutEndpoint(ctx context.Context, e *Endpoint) (*Endpoint, erro
 		return nil, err
 	}
 	defer s.told.forget()
-	err := s.Store.PutEndpoint(ctx, e)
+	err = s.Store.PutEndpoint(ctx, e)
 	if errors.Is(err, ErrStale) {
 		return nil, rail.Refuse(rail.WrongState, "the endpoint was changed meanwhile")
 	}

@@ -80,6 +80,15 @@ func (w *world) Post(ctx context.Context, d *notify.Delivery, _ *notify.Endpoint
 	return w.try(ctx, d)
 }
 
+func (w *world) CheckURL(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("it is no URL")
+	}
+	return text, nil
+}
+
+func (w *world) NewSecret() string { return "whsec_new" }
+
 func (w *world) comesTo(outcome func(context.Context, *notify.Delivery) notify.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -225,9 +225,11 @@ func (c *ServiceClient) Endpoints(ctx context.Context) (all []*notify.Endpoint, 
 	return all, nil
 }
 
-// PutEndpoint implements Service.
+// PutEndpoint implements Service. It is tried once: the same again would be stale where only the answer was lost.
 func (c *ServiceClient) PutEndpoint(ctx context.Context, e *notify.Endpoint) (*notify.Endpoint, error) {
-	a, err := rpc.Call(ctx, c.Caller, callTimeout, c.remote.PutEndpoint,
+	ctx, cancel := context.WithTimeout(ctx, callTimeout+rpc.WayTimeout)
+	defer cancel()
+	a, err := rpc.Once(ctx, c.Caller, c.remote.PutEndpoint,
 		&notifypb.PutEndpointRequest{Endpoint: endpointToWire(e)})
 	if err != nil {
 		return nil, err

@@ -15,12 +15,20 @@ import (
 type Poster struct {
 	Sender *partnerhook.Sender
 	Log    *slog.Logger
+	// AllowPrivate takes URLs at loopback and private addresses, too.
+	AllowPrivate bool
 	// PageID is what clients call an order, and RunID what they call a run.
 	PageID func(orderID string) string
 	RunID  func(run rail.RunID) string
 }
 
 var _ notify.Poster = (*Poster)(nil)
+
+// CheckURL is an endpoint's URL as it is kept.
+func (p *Poster) CheckURL(text string) (string, error) { return partnerhook.CheckURL(text, p.AllowPrivate) }
+
+// NewSecret makes a secret to sign with.
+func (p *Poster) NewSecret() string { return partnerhook.NewSecret() }
 
 // told is the data of a webhook: ids alone, as clients know them. Who wants more asks the API, and is authorised there.
 type told struct {
