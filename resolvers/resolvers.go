@@ -25,7 +25,7 @@ type Resolver struct {
 	Tickets   StreamTickets
 	// Notifier is nil where nobody is told anything.
 	Notifier Notifier
-	Cursors   Cursors
+	Cursors  Cursors
 	// ViewerKey makes the ids of viewers. It is the same on every server, and must not change.
 	ViewerKey []byte
 	// Now decides which runs are shown as open or closed. Whether a seat may be sold, the ledger's clock decides.

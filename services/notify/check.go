@@ -66,7 +66,9 @@ func (e *Endpoint) Check() error {
 		return rail.Refuse(rail.Invalid, "an endpoint needs an id, and one secret or two")
 	}
 	return fit("endpoint", []text{
-		{"id", e.ID, 64}, {"URL", e.URL, 2_048}, {"description", e.Description, maxDescription},
+		{"id", e.ID, 64},
+		{"URL", e.URL, 2_048},
+		{"description", e.Description, maxDescription},
 		{"reason", e.DisabledWhy, 200},
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/notify"
 	"interlock/services/notify/notifytest"
@@ -166,8 +167,9 @@ func (w *world) all(t *testing.T) []*notify.Delivery {
 // bubble runs a test on a clock of its own.
 func bubble(t *testing.T, test func(*testing.T)) { synctest.Test(t, test) }
 
-func passes(d time.Duration) {
-	time.Sleep(d)
+func passes(t *testing.T, d time.Duration) {
+	t.Helper()
+	require.True(t, pause.For(t.Context(), d))
 	synctest.Wait()
 }
 
@@ -182,7 +184,7 @@ func TestMail_Once(t *testing.T) {
 		w.again()
 		w.run(t)
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(time.Hour)
+		passes(t, time.Hour)
 		all := w.all(t)
 		require.Len(t, all, 1)
 		require.Equal(t, notify.Sent, all[0].State)
@@ -199,7 +201,7 @@ func TestMail_Soon(t *testing.T) {
 		w.run(t)
 		begun := time.Now()
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(time.Second)
+		passes(t, time.Second)
 		require.Less(t, w.triedOf(w.all(t)[0].ID)[0].Sub(begun), 200*time.Millisecond)
 	})
 }
@@ -229,7 +231,7 @@ func TestMail_WhatIsTold(t *testing.T) {
 					c.spoil(w.orders[orderID(1)])
 				}
 				w.hears(t, event(c.kind, 1))
-				passes(time.Minute)
+				passes(t, time.Minute)
 				if c.want == "" {
 					require.Empty(t, w.all(t))
 					return
@@ -251,30 +253,29 @@ func TestMail_TriedAgain(t *testing.T) {
 			return notify.Outcome{State: notify.Pending, Answer: 451, Reason: "not now"}
 		}
 		w.comesTo(later)
-		begun := time.Now()
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(3 * time.Minute)
+		passes(t, 3*time.Minute)
 		d := w.all(t)[0]
 		require.Equal(t, notify.Pending, d.State)
 		require.Equal(t, 451, d.Answer)
 		require.Equal(t, "not now", d.Reason)
 		require.Len(t, w.triedOf(d.ID), 3)
 		w.comesTo(nil)
-		passes(time.Hour)
+		passes(t, time.Hour)
 		require.Equal(t, notify.Sent, w.all(t)[0].State)
 		require.Empty(t, w.all(t)[0].Reason)
 
 		w.comesTo(later)
 		w.put(2, rail.Paid)
-		begun = time.Now()
+		begun := time.Now()
 		w.hears(t, event(ledger.EventOrderPaid, 2))
-		passes(36 * time.Hour)
+		passes(t, 36*time.Hour)
 		d = w.all(t)[1]
 		require.Equal(t, notify.GivenUp, d.State)
 		at := w.triedOf(d.ID)
 		require.Greater(t, at[len(at)-1].Sub(begun), 20*time.Hour)
 		require.Less(t, at[len(at)-1].Sub(begun), 28*time.Hour)
-		passes(48 * time.Hour)
+		passes(t, 48*time.Hour)
 		require.Len(t, w.triedOf(d.ID), len(at))
 	})
 }
@@ -294,7 +295,7 @@ func TestMail_Refused(t *testing.T) {
 		})
 		w.hears(t, event(ledger.EventOrderPaid, 1))
 		w.hears(t, event(ledger.EventOrderPaid, 2))
-		passes(48 * time.Hour)
+		passes(t, 48*time.Hour)
 		for _, d := range w.all(t) {
 			require.Len(t, w.triedOf(d.ID), 1)
 			require.Equal(t, d.OrderID == orderID(1), d.State == notify.Refused)
@@ -314,18 +315,18 @@ func TestMail_ProcessDies(t *testing.T) {
 			return notify.Outcome{State: notify.Pending, Reason: "broken off"}
 		})
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(time.Second)
+		passes(t, time.Second)
 		stop()
 		w.comesTo(nil)
 		w.again()
 		w.run(t)
-		passes(time.Minute)
+		passes(t, time.Minute)
 		d := w.all(t)[0]
 		require.Len(t, w.triedOf(d.ID), 1)
-		passes(2 * time.Minute)
+		passes(t, 2*time.Minute)
 		require.Equal(t, notify.Sent, w.all(t)[0].State)
 		require.Len(t, w.triedOf(d.ID), 2)
-		passes(48 * time.Hour)
+		passes(t, 48*time.Hour)
 		require.Len(t, w.triedOf(d.ID), 2)
 	})
 }
@@ -358,12 +359,12 @@ func TestMail_NotNoted(t *testing.T) {
 			return notify.Outcome{State: notify.Sent}
 		})
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(10 * time.Second)
+		passes(t, 10*time.Second)
 		w.comesTo(nil)
 		mu.Lock()
 		failing = false
 		mu.Unlock()
-		passes(10 * time.Minute)
+		passes(t, 10*time.Minute)
 		d := w.all(t)[0]
 		require.Equal(t, notify.Sent, d.State)
 		require.Len(t, w.triedOf(d.ID), 2, "nobody knows that it was sent")
@@ -391,7 +392,7 @@ func TestMail_OrderCannotBeRead(t *testing.T) {
 			return notify.Outcome{State: notify.Pending}
 		})
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(time.Hour)
+		passes(t, time.Hour)
 		d := w.all(t)[0]
 		require.Equal(t, notify.Skipped, d.State)
 		require.Len(t, w.triedOf(d.ID), 1)
@@ -413,7 +414,7 @@ func TestRun_IsTold(t *testing.T) {
 		w.run(t)
 		w.hears(t, suspended)
 		w.hears(t, suspended)
-		passes(time.Minute)
+		passes(t, time.Minute)
 		states := map[notify.State]int{}
 		for _, d := range w.all(t) {
 			states[d.State]++
@@ -442,7 +443,7 @@ func TestResend(t *testing.T) {
 		refused(rail.WrongState, 3, "resend-00")
 		first, err := w.Resend(t.Context(), orderID(1), "resend-01")
 		require.NoError(t, err)
-		passes(time.Second)
+		passes(t, time.Second)
 		again, err := w.Resend(t.Context(), orderID(1), "resend-01")
 		require.NoError(t, err)
 		require.Equal(t, first.ID, again.ID)
@@ -452,10 +453,10 @@ func TestResend(t *testing.T) {
 			require.NoError(t, err)
 		}
 		refused(rail.WrongState, 1, "resend-04")
-		passes(time.Hour)
+		passes(t, time.Hour)
 		_, err = w.Resend(t.Context(), orderID(1), "resend-04")
 		require.NoError(t, err)
-		passes(time.Minute)
+		passes(t, time.Minute)
 		require.Len(t, w.all(t), 4)
 	})
 }
@@ -481,7 +482,7 @@ func TestWebhooks(t *testing.T) {
 			w.hears(t, event(ledger.EventOrderPaid, 1))
 			w.hears(t, ledger.Event{Type: ledger.EventRunWithdrawn, RunID: run, RunVersion: 30, Time: time.Now()})
 		}
-		passes(time.Minute)
+		passes(t, time.Minute)
 		var told []string
 		for _, d := range w.all(t) {
 			require.Equal(t, notify.Sent, d.State)
@@ -520,7 +521,7 @@ func TestWebhooks_OneHangs(t *testing.T) {
 		}
 		begun := time.Now()
 		w.hears(t, event(ledger.EventOrderPaid, 1))
-		passes(time.Second)
+		passes(t, time.Second)
 		for _, d := range w.all(t) {
 			if d.Endpoint == "well" || d.Channel == notify.Mail {
 				require.Equal(t, notify.Sent, d.State)
@@ -550,7 +551,7 @@ func TestWebhooks_Dead(t *testing.T) {
 		w.run(t)
 		for n := range 6 {
 			w.hears(t, event(ledger.EventOrderPlaced, n+10))
-			passes(24 * time.Hour)
+			passes(t, 24*time.Hour)
 		}
 		for id, why := range map[string]string{"dead": "it took nothing for five days", "gone": "it answered 410: it wants nothing more"} {
 			e, err := w.Endpoint(t.Context(), id)
@@ -560,7 +561,7 @@ func TestWebhooks_Dead(t *testing.T) {
 		}
 		w.hears(t, event(ledger.EventOrderPlaced, 100))
 		before := len(w.all(t))
-		passes(48 * time.Hour)
+		passes(t, 48*time.Hour)
 		require.Len(t, w.all(t), before, "it is told nothing more")
 		first := w.all(t)[0]
 		require.NotEqual(t, notify.Pending, first.State)
@@ -574,7 +575,7 @@ func TestWebhooks_Dead(t *testing.T) {
 		require.NoError(t, err)
 		_, err = w.Replay(t.Context(), first.ID)
 		require.NoError(t, err)
-		passes(time.Minute)
+		passes(t, time.Minute)
 		require.Equal(t, notify.Sent, w.all(t)[0].State)
 		_, err = w.Replay(t.Context(), "none")
 		require.Equal(t, rail.NotFound, rail.CodeOf(err))
@@ -592,10 +593,10 @@ func TestWebhooks_RetryAfter(t *testing.T) {
 		})
 		w.run(t)
 		w.hears(t, event(ledger.EventOrderPlaced, 1))
-		passes(59 * time.Minute)
+		passes(t, 59*time.Minute)
 		d := w.all(t)[0]
 		require.Len(t, w.triedOf(d.ID), 1)
-		passes(2 * time.Minute)
+		passes(t, 2*time.Minute)
 		require.Len(t, w.triedOf(d.ID), 2)
 	})
 }

@@ -50,14 +50,10 @@ func loadFont(file string) (*font, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	read := &font{bytes: b, glyph: glyph}
-	if err := read.tryOut(); err != nil {
-		return nil, fmt.Errorf("%s: it cannot be embedded: %w", file, err)
-	}
-	return read, nil
+	return &font{bytes: b, glyph: glyph}, nil
 }
 
-// tryOut embeds a font in a document. A damaged one may have the library panic.
+// tryOut embeds a font in a document, which takes a tenth of a second. A damaged one may have the library panic.
 func (f *font) tryOut() (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -40,6 +40,11 @@ type Printer struct{ font *font }
 func New(file string) (*Printer, error) {
 	if file != "" {
 		f, err := loadFont(file)
+		if err == nil {
+			if err = f.tryOut(); err != nil {
+				err = fmt.Errorf("%s: it cannot be embedded: %w", file, err)
+			}
+		}
 		return &Printer{font: f}, err
 	}
 	for _, file := range usual {

@@ -54,7 +54,7 @@ const (
 	AfterUnchanged Point = "after_unchanged"
 )
 
-// AfterRefunded: tickets are given back. No buyer was told, and their money was not asked for.
+// AfterRefunded is where tickets are given back. No buyer was told, and their money was not asked for.
 const AfterRefunded Point = "after_refunded"
 
 // ChangePoints are those of a change, in their order.

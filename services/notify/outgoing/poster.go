@@ -25,7 +25,9 @@ type Poster struct {
 var _ notify.Poster = (*Poster)(nil)
 
 // CheckURL is an endpoint's URL as it is kept.
-func (p *Poster) CheckURL(text string) (string, error) { return partnerhook.CheckURL(text, p.AllowPrivate) }
+func (p *Poster) CheckURL(text string) (string, error) {
+	return partnerhook.CheckURL(text, p.AllowPrivate)
+}
 
 // NewSecret makes a secret to sign with.
 func (p *Poster) NewSecret() string { return partnerhook.NewSecret() }

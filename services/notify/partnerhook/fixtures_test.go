@@ -2,8 +2,7 @@ package partnerhook
 
 import (
 	"context"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -84,7 +83,7 @@ func (i *internet) calls() []string {
 func partner(t *testing.T, o Options, handler http.HandlerFunc) (*Sender, *internet) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	o.Roots = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs

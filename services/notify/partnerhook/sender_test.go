@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -241,10 +241,14 @@ func TestPost_NoAnswer(t *testing.T) {
 		{name: "no TLS", text: "no TLS is spoken there", serve: func(conn net.Conn) {
 			_, _ = io.WriteString(conn, "220 sesame.internal ESMTP\r\n")
 		}},
-		{name: "of another name", serve: says(""), url: "https://partner.com/hooks?token=sesame",
-			text: "tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not partner.com"},
-		{name: "of an unknown authority", serve: says(""), untrusting: true,
-			text: "tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+		{
+			name: "of another name", serve: says(""), url: "https://partner.com/hooks?token=sesame",
+			text: "tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not partner.com",
+		},
+		{
+			name: "of an unknown authority", serve: says(""), untrusting: true,
+			text: "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+		},
 		{name: "no such name", text: "example.com has no address", resolver: resolverFunc(
 			func(_ context.Context, host string) ([]netip.Addr, error) {
 				return nil, &net.DNSError{Err: "no such host", Name: host, Server: "10.0.0.2:53", IsNotFound: true}
@@ -353,7 +357,7 @@ func TestPost_NoProxyOfTheEnvironment(t *testing.T) {
 func TestPost_OldTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	defer server.Close()
 	sender, _ := reach(t, Options{Roots: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
