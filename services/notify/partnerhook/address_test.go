@@ -20,36 +20,110 @@ func TestRefusedAddress(t *testing.T) {
 		lab     bool // AllowPrivate lets them pass
 	}{
 		{what: "this host", refused: []string{"0.0.0.0", "0.255.255.255"}, public: []string{"1.0.0.0"}},
-		{what: "private", lab: true, refused: []string{"10.0.0.0", "10.255.255.255"}, public: []string{"9.255.255.255", "11.0.0.0"}},
-		{what: "carriers", refused: []string{"100.64.0.0", "100.100.100.200", "100.127.255.255"}, public: []string{"100.63.255.255", "100.128.0.0"}},
-		{what: "loopback", lab: true, refused: []string{"127.0.0.0", "127.0.0.1", "127.255.255.255"}, public: []string{"126.255.255.255", "128.0.0.0"}},
+		{
+			what: "private", lab: true,
+			refused: []string{"10.0.0.0", "10.255.255.255"},
+			public:  []string{"9.255.255.255", "11.0.0.0"},
+		},
+		{
+			what:    "carriers",
+			refused: []string{"100.64.0.0", "100.100.100.200", "100.127.255.255"},
+			public:  []string{"100.63.255.255", "100.128.0.0"},
+		},
+		{
+			what: "loopback", lab: true,
+			refused: []string{"127.0.0.0", "127.0.0.1", "127.255.255.255"},
+			public:  []string{"126.255.255.255", "128.0.0.0"},
+		},
 		{what: "Azure's own", refused: []string{"168.63.129.16"}, public: []string{"168.63.129.15", "168.63.129.17"}},
-		{what: "link-local", refused: []string{"169.254.0.0", "169.254.169.254", "169.254.255.255"}, public: []string{"169.253.255.255", "169.255.0.0"}},
-		{what: "private", lab: true, refused: []string{"172.16.0.0", "172.31.255.255"}, public: []string{"172.15.255.255", "172.32.0.0"}},
-		{what: "protocols", refused: []string{"192.0.0.0", "192.0.0.192", "192.0.0.255"}, public: []string{"191.255.255.255", "192.0.1.0"}},
-		{what: "documentation", refused: []string{"192.0.2.0", "192.0.2.255"}, public: []string{"192.0.1.255", "192.0.3.0"}},
-		{what: "6to4", refused: []string{"192.88.99.0", "192.88.99.255"}, public: []string{"192.88.98.255", "192.88.100.0"}},
-		{what: "private", lab: true, refused: []string{"192.168.0.0", "192.168.255.255"}, public: []string{"192.167.255.255", "192.169.0.0"}},
-		{what: "measurements", refused: []string{"198.18.0.0", "198.19.255.255"}, public: []string{"198.17.255.255", "198.20.0.0"}},
-		{what: "documentation", refused: []string{"198.51.100.0", "198.51.100.255"}, public: []string{"198.51.99.255", "198.51.101.0"}},
-		{what: "documentation", refused: []string{"203.0.113.0", "203.0.113.255"}, public: []string{"203.0.112.255", "203.0.114.0"}},
+		{
+			what:    "link-local",
+			refused: []string{"169.254.0.0", "169.254.169.254", "169.254.255.255"},
+			public:  []string{"169.253.255.255", "169.255.0.0"},
+		},
+		{
+			what: "private", lab: true,
+			refused: []string{"172.16.0.0", "172.31.255.255"},
+			public:  []string{"172.15.255.255", "172.32.0.0"},
+		},
+		{
+			what:    "protocols",
+			refused: []string{"192.0.0.0", "192.0.0.192", "192.0.0.255"},
+			public:  []string{"191.255.255.255", "192.0.1.0"},
+		},
+		{
+			what:    "documentation",
+			refused: []string{"192.0.2.0", "192.0.2.255"},
+			public:  []string{"192.0.1.255", "192.0.3.0"},
+		},
+		{
+			what:    "6to4",
+			refused: []string{"192.88.99.0", "192.88.99.255"},
+			public:  []string{"192.88.98.255", "192.88.100.0"},
+		},
+		{
+			what: "private", lab: true,
+			refused: []string{"192.168.0.0", "192.168.255.255"},
+			public:  []string{"192.167.255.255", "192.169.0.0"},
+		},
+		{
+			what:    "measurements",
+			refused: []string{"198.18.0.0", "198.19.255.255"},
+			public:  []string{"198.17.255.255", "198.20.0.0"},
+		},
+		{
+			what:    "documentation",
+			refused: []string{"198.51.100.0", "198.51.100.255"},
+			public:  []string{"198.51.99.255", "198.51.101.0"},
+		},
+		{
+			what:    "documentation",
+			refused: []string{"203.0.113.0", "203.0.113.255"},
+			public:  []string{"203.0.112.255", "203.0.114.0"},
+		},
 		{what: "multicast", refused: []string{"224.0.0.0", "239.255.255.255"}, public: []string{"223.255.255.255"}},
 		{what: "reserved", refused: []string{"240.0.0.0", "255.255.255.254"}},
 		{what: "broadcast", refused: []string{"255.255.255.255"}},
 		{what: "unspecified", refused: []string{"::"}},
 		{what: "loopback", lab: true, refused: []string{"::1"}},
 		{what: "IPv4-compatible", refused: []string{"::2", "::7f00:1", "::5db8:d822"}},
-		{what: "IPv4-mapped, private", lab: true, refused: []string{"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:a9:1"}[:2]},
-		{what: "IPv4-mapped, link-local", refused: []string{"::ffff:169.254.169.254"}, public: []string{"::ffff:93.184.216.34"}},
+		{
+			what: "IPv4-mapped, private", lab: true,
+			refused: []string{"::ffff:127.0.0.1", "::ffff:10.0.0.1"},
+		},
+		{
+			what:    "IPv4-mapped, link-local",
+			refused: []string{"::ffff:169.254.169.254"},
+			public:  []string{"::ffff:93.184.216.34"},
+		},
 		{what: "IPv4-translated", refused: []string{"::ffff:0:127.0.0.1"}},
-		{what: "NAT64", refused: []string{"64:ff9b::127.0.0.1", "64:ff9b::93.184.216.34", "64:ff9b:1::1", "64:ff9b:1:ffff::"}},
+		{
+			what:    "NAT64",
+			refused: []string{"64:ff9b::127.0.0.1", "64:ff9b::93.184.216.34", "64:ff9b:1::1", "64:ff9b:1:ffff::"},
+		},
 		{what: "discard", refused: []string{"100::", "100::ffff"}},
-		{what: "outside of what is given out", refused: []string{"1fff:ffff::", "4000::", "5f00::1"}, public: []string{"2000::"}},
+		{
+			what:    "outside of what is given out",
+			refused: []string{"1fff:ffff::", "4000::", "5f00::1"},
+			public:  []string{"2000::"},
+		},
 		{what: "Teredo", refused: []string{"2001::", "2001:0:ffff::"}},
-		{what: "protocols", refused: []string{"2001:2::1", "2001:20::1", "2001:1ff:ffff::"}, public: []string{"2001:200::"}},
-		{what: "documentation", refused: []string{"2001:db8::", "2001:db8:ffff::"}, public: []string{"2001:db7::", "2001:db9::"}},
+		{
+			what:    "protocols",
+			refused: []string{"2001:2::1", "2001:20::1", "2001:1ff:ffff::"},
+			public:  []string{"2001:200::"},
+		},
+		{
+			what:    "documentation",
+			refused: []string{"2001:db8::", "2001:db8:ffff::"},
+			public:  []string{"2001:db7::", "2001:db9::"},
+		},
 		{what: "6to4", refused: []string{"2002:7f00:1::", "2002:ffff::"}, public: []string{"2003::"}},
-		{what: "documentation", refused: []string{"3fff::", "3fff:fff:ffff::"}, public: []string{"3ffe::", "3fff:1000::"}},
+		{
+			what:    "documentation",
+			refused: []string{"3fff::", "3fff:fff:ffff::"},
+			public:  []string{"3ffe::", "3fff:1000::"},
+		},
 		{what: "private", lab: true, refused: []string{"fc00::", "fd00:ec2::254", "fdff::"}},
 		{what: "link-local", refused: []string{"fe80::1", "fe80::1%eth0", "febf::"}},
 		{what: "site-local", refused: []string{"fec0::1"}},
@@ -188,7 +262,8 @@ func TestDialer_Control(t *testing.T) {
 	to := listener.Addr().String()
 	_, err = newDialer(&Options{}).DialContext(t.Context(), "tcp", to)
 	require.ErrorIs(t, err, ErrTarget)
-	_, err = newDialer(&Options{}).DialContext(t.Context(), "tcp", strings.Replace(to, "127.0.0.1", "[::ffff:127.0.0.1]", 1))
+	_, err = newDialer(&Options{}).DialContext(t.Context(), "tcp",
+		strings.Replace(to, "127.0.0.1", "[::ffff:127.0.0.1]", 1))
 	require.ErrorIs(t, err, ErrTarget)
 	conn, err := newDialer(&Options{AllowPrivate: true}).DialContext(t.Context(), "tcp", to)
 	require.NoError(t, err)

@@ -69,10 +69,10 @@ func reason(caller context.Context, err error, host string, reached *stage) stri
 	switch {
 	case errors.Is(caller.Err(), context.Canceled):
 		return "the attempt was given up before there was an answer"
-	case errors.As(err, &lookup):
-		return lookupReason(lookup, host)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Sprintf("no %s in time", reached.missing())
+	case errors.As(err, &lookup):
+		return lookupReason(lookup, host)
 	}
 	if text := tlsReason(err, reached); text != "" {
 		return text

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,11 +16,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// For TestPost_NoProxyOfTheEnvironment: net/http reads these once in a process.
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
-	// exampleSecret, exampleID, exampleSeconds and exampleBody are the values that the specification's libraries publish
-	// with exampleSignature.
+	// exampleSecret, exampleID, exampleSeconds and exampleBody are the values that the specification's libraries
+	// publish with exampleSignature.
 	exampleSecret    = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	exampleID        = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 	exampleSeconds   = 1614265330

@@ -19,7 +19,8 @@ var eventType = regexp.MustCompile(`^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$`)
 // the payload has more than MaxBody bytes.
 func Payload(kind string, at time.Time, data any) ([]byte, error) {
 	if len(kind) > maxType || !eventType.MatchString(kind) {
-		return nil, fmt.Errorf("%w: a type is letters, digits and _, with full stops between, up to %d", ErrMessage, maxType)
+		return nil, fmt.Errorf("%w: a type is letters, digits and _, with full stops between, up to %d", ErrMessage,
+			maxType)
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -34,7 +35,8 @@ func Payload(kind string, at time.Time, data any) ([]byte, error) {
 	}
 	body := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	if len(body) > MaxBody {
-		return nil, fmt.Errorf("%w: a payload has at most %d bytes, and this one has %d", ErrMessage, MaxBody, len(body))
+		return nil, fmt.Errorf("%w: a payload has at most %d bytes, and this one has %d", ErrMessage, MaxBody,
+			len(body))
 	}
 	return body, nil
 }

@@ -42,8 +42,8 @@ func ParseSecret(text string) ([]byte, error) {
 	return key, nil
 }
 
-// sign returns what the header webhook-signature says: "v1," and the base64 of the HMAC-SHA256 of "id.seconds.body", for
-// each secret, with a space between two.
+// sign returns what the header webhook-signature says: "v1," and the base64 of the HMAC-SHA256 of "id.seconds.body",
+// for each secret, with a space between two.
 func sign(secrets []string, id string, at time.Time, body []byte) (string, error) {
 	if len(secrets) == 0 || len(secrets) > maxSecrets {
 		return "", fmt.Errorf("%w: a target has 1 to %d secrets, and this one has %d", ErrMessage, maxSecrets,

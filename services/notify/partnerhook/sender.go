@@ -1,5 +1,5 @@
 // Package partnerhook sends webhooks to partners by the Standard Webhooks specification 1.0.0: the payload, the
-// signature, one attempt, and when the next one is due. The caller keeps what is to be sent, and counts the tries.
+// signature, and one attempt. The caller keeps what is to be sent, and tries again.
 //
 // A partner names the address that this server calls. So an address inside the operator's own network is refused, when
 // it is given (CheckURL) and each time a connection is made (the specification's section "Server side request
@@ -132,7 +132,8 @@ func (s *Sender) Post(ctx context.Context, t *Target, id string, at time.Time, b
 		return Answer{}, explain(parent, err, request.URL.Hostname(), &reached)
 	}
 	defer response.Body.Close()
-	answer := Answer{Status: response.StatusCode, RetryAfter: retryAfter(response.Header.Get("Retry-After"), time.Now())}
+	answer := Answer{Status: response.StatusCode}
+	answer.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	// The connection of a 101 belongs to us, and no context ends a read of it.
 	if answer.Status != http.StatusSwitchingProtocols {
 		_, _ = io.CopyN(io.Discard, response.Body, maxAnswer) // the status has been said, whatever becomes of the rest

@@ -42,9 +42,9 @@ var localNames = []string{
 }
 
 // CheckURL returns the URL of a target in one form: lower case, "xn--" for a name that is not ASCII, no port that goes
-// without saying. It is at most MaxURL bytes of https, without user info and fragment, with port 443 or one from 1024 on.
-// Its host is a public name, or a public address in its usual form. With allowPrivate it may be http, of any port, and
-// at loopback or at a private address.
+// without saying. It is at most MaxURL bytes of https, without user info and fragment, with port 443 or one from 1024
+// on. Its host is a public name, or a public address in its usual form. With allowPrivate it may be http, of any port,
+// and at loopback or at a private address.
 //
 // The error is ErrTarget. It says what is wrong, and repeats nothing but the scheme, the host and the port.
 func CheckURL(text string, allowPrivate bool) (string, error) {
@@ -116,7 +116,8 @@ func checkPort(u *url.URL, allowPrivate bool) (string, error) {
 		return "", refused("it has no port from 1 to 65535")
 	}
 	if port != httpsPort && port < firstFreePort && !allowPrivate {
-		return "", refused("its port is %d, and only %d and those from %d on are called", port, httpsPort, firstFreePort)
+		return "", refused("its port is %d, and only %d and those from %d on are called", port, httpsPort,
+			firstFreePort)
 	}
 	if u.Scheme == "https" && port == httpsPort || u.Scheme == "http" && port == 80 {
 		return "", nil

@@ -161,16 +161,17 @@ func TestCheckURL_Length(t *testing.T) {
 
 func TestCheckURL_Words(t *testing.T) {
 	for text, want := range map[string]string{
-		"http://partner.com/":                        "its scheme is not https",
-		"https://u:sesame@partner.com/":              "it has a user name or a password",
-		"https://partner.com/?token=sesame#a":        "it has a fragment",
-		"https://partner.com:25/":                    "its port is 25, and only 443 and those from 1024 on are called",
-		"https://10.1.2.3/":                          "10.1.2.3 is a private address",
-		"https://0177.1/":                            "0177.1 is no IPv4 address of four decimal numbers",
-		"https://[::ffff:10.0.0.1]/":                 "::ffff:10.0.0.1 is an IPv4 address in the form of another kind",
-		"https://partner/":                           "partner is no public name: it has no full stop",
-		"https://localhost/":                         "localhost is no public name: nothing public ends in localhost",
-		"https://metadata.google.internal/":          "metadata.google.internal is no public name: nothing public ends in internal",
+		"http://partner.com/":                 "its scheme is not https",
+		"https://u:sesame@partner.com/":       "it has a user name or a password",
+		"https://partner.com/?token=sesame#a": "it has a fragment",
+		"https://partner.com:25/":             "its port is 25, and only 443 and those from 1024 on are called",
+		"https://10.1.2.3/":                   "10.1.2.3 is a private address",
+		"https://0177.1/":                     "0177.1 is no IPv4 address of four decimal numbers",
+		"https://[::ffff:10.0.0.1]/":          "::ffff:10.0.0.1 is an IPv4 address in the form of another kind",
+		"https://partner/":                    "partner is no public name: it has no full stop",
+		"https://localhost/":                  "localhost is no public name: nothing public ends in localhost",
+		"https://metadata.google.internal/": "metadata.google.internal is no public name: nothing public " +
+			"ends in internal",
 		"https://partner.com:sesame/":                "it is no URL of the form https://host/path",
 		"https://u:sesame/":                          "it is no URL of the form https://host/path",
 		"https://[fe80::1%25eth0]/":                  "fe80::1%eth0 is an address of one link",
@@ -184,8 +185,10 @@ func TestCheckURL_Words(t *testing.T) {
 
 func FuzzCheckURL(f *testing.F) {
 	for _, text := range []string{
-		"https://partner.com/hooks?a=b", "https://bücher.example.org:8443/%2f", "https://[2606::1]/", "http://localhost:80",
-		"https://0x7f.1/", "https://[::ffff:127.0.0.1]/", "https://１２７.0.0.1/", "https://a@b/#c", "https://a.b./?",
+		"https://partner.com/hooks?a=b", "https://bücher.example.org:8443/%2f", "https://[2606::1]/",
+		"http://localhost:80",
+		"https://0x7f.1/", "https://[::ffff:127.0.0.1]/", "https://１２７.0.0.1/", "https://a@b/#c",
+		"https://a.b./?",
 		"https://xn--bcher-kva.example.org", "https://[fe80::1%25a]/", "https://93.184.216.34:65535//..//;a",
 	} {
 		f.Add(text, false)
