@@ -31,6 +31,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Coach() CoachResolver
+	InspectedTicket() InspectedTicketResolver
 	Mutation() MutationResolver
 	Order() OrderResolver
 	Query() QueryResolver
@@ -88,6 +89,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CheckTicketPayload struct {
+		Result     func(childComplexity int) int
+		Ticket     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	ClassAvailability struct {
 		Price     func(childComplexity int) int
 		Remaining func(childComplexity int) int
@@ -142,6 +149,20 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	InspectedTicket struct {
+		Coach         func(childComplexity int) int
+		Date          func(childComplexity int) int
+		DocumentTail  func(childComplexity int) int
+		From          func(childComplexity int) int
+		OrderNumber   func(childComplexity int) int
+		PassengerName func(childComplexity int) int
+		Seat          func(childComplexity int) int
+		SeatClass     func(childComplexity int) int
+		To            func(childComplexity int) int
+		Train         func(childComplexity int) int
+		UsedAt        func(childComplexity int) int
+	}
+
 	Money struct {
 		Amount       func(childComplexity int) int
 		CurrencyCode func(childComplexity int) int
@@ -153,6 +174,7 @@ type ComplexityRoot struct {
 		CancelOrder          func(childComplexity int, input CancelOrderInput) int
 		ChangeTicket         func(childComplexity int, input ChangeTicketInput) int
 		ChangeWebhook        func(childComplexity int, input ChangeWebhookInput) int
+		CheckTicket          func(childComplexity int, input CheckTicketInput) int
 		CorrectPassengerName func(childComplexity int, input CorrectPassengerNameInput) int
 		CreateStreamTicket   func(childComplexity int) int
 		PayOrder             func(childComplexity int, input PayOrderInput) int
@@ -401,6 +423,7 @@ type ComplexityRoot struct {
 		Seat      func(childComplexity int) int
 		SeatClass func(childComplexity int) int
 		State     func(childComplexity int) int
+		UsedAt    func(childComplexity int) int
 	}
 
 	TicketChange struct {
@@ -480,6 +503,9 @@ type ComplexityRoot struct {
 type CoachResolver interface {
 	Seats(ctx context.Context, obj *Coach) ([]*Seat, error)
 }
+type InspectedTicketResolver interface {
+	PassengerName(ctx context.Context, obj *InspectedTicket) (*string, error)
+}
 type MutationResolver interface {
 	PlaceOrder(ctx context.Context, input PlaceOrderInput) (*PlaceOrderPayload, error)
 	PayOrder(ctx context.Context, input PayOrderInput) (*PayOrderPayload, error)
@@ -491,6 +517,7 @@ type MutationResolver interface {
 	ChangeWebhook(ctx context.Context, input ChangeWebhookInput) (*WebhookPayload, error)
 	RemoveWebhook(ctx context.Context, input RemoveWebhookInput) (*RemoveWebhookPayload, error)
 	ReplayDelivery(ctx context.Context, input ReplayDeliveryInput) (*ReplayDeliveryPayload, error)
+	CheckTicket(ctx context.Context, input CheckTicketInput) (*CheckTicketPayload, error)
 	CancelHold(ctx context.Context, input CancelHoldInput) (*CancelHoldPayload, error)
 	CorrectPassengerName(ctx context.Context, input CorrectPassengerNameInput) (*CorrectPassengerNamePayload, error)
 	CreateStreamTicket(ctx context.Context) (*CreateStreamTicketPayload, error)
@@ -715,6 +742,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChangeTicketPayload.UserErrors(childComplexity), true
 
+	case "CheckTicketPayload.result":
+		if e.ComplexityRoot.CheckTicketPayload.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CheckTicketPayload.Result(childComplexity), true
+	case "CheckTicketPayload.ticket":
+		if e.ComplexityRoot.CheckTicketPayload.Ticket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CheckTicketPayload.Ticket(childComplexity), true
+	case "CheckTicketPayload.userErrors":
+		if e.ComplexityRoot.CheckTicketPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CheckTicketPayload.UserErrors(childComplexity), true
+
 	case "ClassAvailability.price":
 		if e.ComplexityRoot.ClassAvailability.Price == nil {
 			break
@@ -903,6 +949,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeliveryEdge.Node(childComplexity), true
 
+	case "InspectedTicket.coach":
+		if e.ComplexityRoot.InspectedTicket.Coach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.Coach(childComplexity), true
+	case "InspectedTicket.date":
+		if e.ComplexityRoot.InspectedTicket.Date == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.Date(childComplexity), true
+	case "InspectedTicket.documentTail":
+		if e.ComplexityRoot.InspectedTicket.DocumentTail == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.DocumentTail(childComplexity), true
+	case "InspectedTicket.from":
+		if e.ComplexityRoot.InspectedTicket.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.From(childComplexity), true
+	case "InspectedTicket.orderNumber":
+		if e.ComplexityRoot.InspectedTicket.OrderNumber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.OrderNumber(childComplexity), true
+	case "InspectedTicket.passengerName":
+		if e.ComplexityRoot.InspectedTicket.PassengerName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.PassengerName(childComplexity), true
+	case "InspectedTicket.seat":
+		if e.ComplexityRoot.InspectedTicket.Seat == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.Seat(childComplexity), true
+	case "InspectedTicket.seatClass":
+		if e.ComplexityRoot.InspectedTicket.SeatClass == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.SeatClass(childComplexity), true
+	case "InspectedTicket.to":
+		if e.ComplexityRoot.InspectedTicket.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.To(childComplexity), true
+	case "InspectedTicket.train":
+		if e.ComplexityRoot.InspectedTicket.Train == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.Train(childComplexity), true
+	case "InspectedTicket.usedAt":
+		if e.ComplexityRoot.InspectedTicket.UsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InspectedTicket.UsedAt(childComplexity), true
+
 	case "Money.amount":
 		if e.ComplexityRoot.Money.Amount == nil {
 			break
@@ -971,6 +1084,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangeWebhook(childComplexity, args["input"].(ChangeWebhookInput)), true
+	case "Mutation.checkTicket":
+		if e.ComplexityRoot.Mutation.CheckTicket == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_checkTicket_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CheckTicket(childComplexity, args["input"].(CheckTicketInput)), true
 	case "Mutation.correctPassengerName":
 		if e.ComplexityRoot.Mutation.CorrectPassengerName == nil {
 			break
@@ -2051,6 +2175,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Ticket.State(childComplexity), true
+	case "Ticket.usedAt":
+		if e.ComplexityRoot.Ticket.UsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ticket.UsedAt(childComplexity), true
 
 	case "TicketChange.begunAt":
 		if e.ComplexityRoot.TicketChange.BegunAt == nil {
@@ -2335,6 +2465,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ChangeInput", ec.unmarshalInputChangeInput),
 			graphql.NewInputUnmarshaler("ChangeTicketInput", ec.unmarshalInputChangeTicketInput),
 			graphql.NewInputUnmarshaler("ChangeWebhookInput", ec.unmarshalInputChangeWebhookInput),
+			graphql.NewInputUnmarshaler("CheckTicketInput", ec.unmarshalInputCheckTicketInput),
 			graphql.NewInputUnmarshaler("CoachInput", ec.unmarshalInputCoachInput),
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
 			graphql.NewInputUnmarshaler("ContactInput", ec.unmarshalInputContactInput),
@@ -2637,6 +2768,13 @@ type Mutation {
   removeWebhook("Which." input: RemoveWebhookInput!): RemoveWebhookPayload @requires(role: ADMIN)
   "Makes a delivery again that has ended, once. WRONG_STATE: it is PENDING."
   replayDelivery("Which." input: ReplayDeliveryInput!): ReplayDeliveryPayload @requires(role: ADMIN)
+  """
+  Says what a ticket is, by its code, and marks it as used once where ` + "`" + `use` + "`" + ` says so. It changes nothing else, and an
+  inspector sees nothing else of the order. A ticket is marked only where it is VALID by the ledger's clock: of two
+  inspectors at one moment one is told VALID, and the other USED. Repeating it with the same key is the same use, and is
+  told VALID again. A code is not refused: ` + "`" + `result` + "`" + ` says what it is. MALFORMED is told as INVALID at ` + "`" + `input.code` + "`" + `, too.
+  """
+  checkTicket("The code." input: CheckTicketInput!): CheckTicketPayload @requires(role: INSPECTOR)
   """
   Gives the hold of any buyer back. The admin and the reason are recorded, and the buyer sees the reason. Repeating it
   is harmless.
@@ -2995,6 +3133,8 @@ enum Role {
   PASSENGER
   "Publishes trains and sees all."
   ADMIN
+  "Checks tickets by their codes, and marks them as used. Sees no orders."
+  INSPECTOR
 }
 
 "One purchase on one run."
@@ -3169,6 +3309,85 @@ type ChangeQuotePayload {
   userErrors: [UserError!]!
 }
 
+"Which ticket to look at."
+input CheckTicketInput {
+  "What its code says: letters, large or small, with spaces or without."
+  code: String!
+  "Whether to mark it as used."
+  use: Boolean = false
+  """
+  Yours to choose, once per use, and needed for one: 8 to 128 printable ASCII characters without spaces. A key is of an
+  inspector and a ticket.
+  """
+  idempotencyKey: String
+}
+
+"What became of checkTicket."
+type CheckTicketPayload {
+  "What the ticket is; null where that was refused."
+  result: TicketCheck
+  "The ticket; null where the ledger has none that the code fits."
+  ticket: InspectedTicket
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"What a ticket is to an inspector."
+enum TicketCheck {
+  "Good for travel now. With ` + "`" + `use` + "`" + `, it is marked by this request."
+  VALID
+  "It was used before: ` + "`" + `usedAt` + "`" + ` says when."
+  USED
+  "Good for travel. A change of it is open, so that it cannot be marked as used. Ask again once that has ended."
+  CHANGING
+  "It was given back."
+  REFUNDED
+  "It was changed into another."
+  CHANGED
+  "Its order was cancelled, or its run was withdrawn."
+  CANCELLED
+  "Its order is not paid."
+  NOT_PAID
+  "It is good from 24 hours before the departure."
+  NOT_VALID_YET
+  "It was good until 6 hours after the arrival."
+  OVER
+  "The code was changed or never signed, or the ticket it names is another one."
+  FORGED
+  "The code was signed with a key that this railway does not have."
+  UNKNOWN_KEY
+  "This is not a code of a ticket."
+  MALFORMED
+  "The signature is good, and there is no such ticket."
+  NOT_FOUND
+}
+
+"What an inspector is shown of a ticket."
+type InspectedTicket {
+  "The number of its order."
+  orderNumber: String!
+  "The train."
+  train: Train!
+  "The service date: the date at the train's origin."
+  date: Date!
+  "Where to board, and when."
+  from: Call!
+  "Where to alight, and when."
+  to: Call!
+  "The class."
+  seatClass: SeatClass!
+  "The coach's number."
+  coach: String!
+  "The seat's label."
+  seat: String!
+  "The passenger's name; null once the passenger was forgotten."
+  passengerName: String
+  "The last characters of the number of the passenger's document."
+  documentTail: String!
+  "When it was marked as used; null until then."
+  usedAt: DateTime
+}
+
 "Which tickets to give back."
 input RefundTicketsInput {
   "The order."
@@ -3298,6 +3517,8 @@ type Ticket implements Node {
   price: Money!
   "Where it is in its life."
   state: TicketState!
+  "When an inspector marked it as used; null until then."
+  usedAt: DateTime
 }
 
 "Where a ticket is in its life."
@@ -3310,6 +3531,8 @@ enum TicketState {
   CANCELLED
   "Valid for travel; it is being changed, and can be neither given back nor changed meanwhile."
   CHANGING
+  "An inspector has marked it as used. It can be neither given back nor changed."
+  USED
   "It was given back."
   REFUNDED
   "It was changed into another."
@@ -4163,6 +4386,18 @@ func (ec *executionContext) childFields_ChangeTicketPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type ChangeTicketPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CheckTicketPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "result":
+		return ec.fieldContext_CheckTicketPayload_result(ctx, field)
+	case "ticket":
+		return ec.fieldContext_CheckTicketPayload_ticket(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CheckTicketPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CheckTicketPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ClassAvailability(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "seatClass":
@@ -4269,6 +4504,34 @@ func (ec *executionContext) childFields_DeliveryEdge(ctx context.Context, field 
 		return ec.fieldContext_DeliveryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_InspectedTicket(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "orderNumber":
+		return ec.fieldContext_InspectedTicket_orderNumber(ctx, field)
+	case "train":
+		return ec.fieldContext_InspectedTicket_train(ctx, field)
+	case "date":
+		return ec.fieldContext_InspectedTicket_date(ctx, field)
+	case "from":
+		return ec.fieldContext_InspectedTicket_from(ctx, field)
+	case "to":
+		return ec.fieldContext_InspectedTicket_to(ctx, field)
+	case "seatClass":
+		return ec.fieldContext_InspectedTicket_seatClass(ctx, field)
+	case "coach":
+		return ec.fieldContext_InspectedTicket_coach(ctx, field)
+	case "seat":
+		return ec.fieldContext_InspectedTicket_seat(ctx, field)
+	case "passengerName":
+		return ec.fieldContext_InspectedTicket_passengerName(ctx, field)
+	case "documentTail":
+		return ec.fieldContext_InspectedTicket_documentTail(ctx, field)
+	case "usedAt":
+		return ec.fieldContext_InspectedTicket_usedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InspectedTicket", field.Name)
 }
 
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4693,6 +4956,8 @@ func (ec *executionContext) childFields_Ticket(ctx context.Context, field graphq
 		return ec.fieldContext_Ticket_price(ctx, field)
 	case "state":
 		return ec.fieldContext_Ticket_state(ctx, field)
+	case "usedAt":
+		return ec.fieldContext_Ticket_usedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Ticket", field.Name)
 }
@@ -5027,6 +5292,20 @@ func (ec *executionContext) field_Mutation_changeWebhook_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ChangeWebhookInput, error) {
 			return ec.unmarshalNChangeWebhookInput2interlockᚋgraphᚐChangeWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_checkTicket_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CheckTicketInput, error) {
+			return ec.unmarshalNCheckTicketInput2interlockᚋgraphᚐCheckTicketInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6356,6 +6635,93 @@ func (ec *executionContext) fieldContext_ChangeTicketPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _CheckTicketPayload_result(ctx context.Context, field graphql.CollectedField, obj *CheckTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CheckTicketPayload_result(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.TicketCheck) graphql.Marshaler {
+			return ec.marshalOTicketCheck2ᚖinterlockᚋservicesᚋrailᚐTicketCheck(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CheckTicketPayload_result(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CheckTicketPayload", field, false, false, "TicketCheck")
+}
+
+func (ec *executionContext) _CheckTicketPayload_ticket(ctx context.Context, field graphql.CollectedField, obj *CheckTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CheckTicketPayload_ticket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ticket, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *InspectedTicket) graphql.Marshaler {
+			return ec.marshalOInspectedTicket2ᚖinterlockᚋgraphᚐInspectedTicket(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CheckTicketPayload_ticket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CheckTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InspectedTicket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CheckTicketPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CheckTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CheckTicketPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CheckTicketPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CheckTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ClassAvailability_seatClass(ctx context.Context, field graphql.CollectedField, obj *ClassAvailability) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7118,6 +7484,286 @@ func (ec *executionContext) fieldContext_DeliveryEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _InspectedTicket_orderNumber(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_orderNumber(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OrderNumber, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_orderNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "String")
+}
+
+func (ec *executionContext) _InspectedTicket_train(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_train(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Train, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Train) graphql.Marshaler {
+			return ec.marshalNTrain2ᚖinterlockᚋgraphᚐTrain(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_train(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InspectedTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Train(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InspectedTicket_date(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_date(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Date, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v rail.Date) graphql.Marshaler {
+			return ec.marshalNDate2interlockᚋservicesᚋrailᚐDate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_date(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "Date")
+}
+
+func (ec *executionContext) _InspectedTicket_from(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Call) graphql.Marshaler {
+			return ec.marshalNCall2ᚖinterlockᚋgraphᚐCall(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InspectedTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Call(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InspectedTicket_to(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Call) graphql.Marshaler {
+			return ec.marshalNCall2ᚖinterlockᚋgraphᚐCall(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InspectedTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Call(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InspectedTicket_seatClass(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_seatClass(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SeatClass, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v rail.SeatClass) graphql.Marshaler {
+			return ec.marshalNSeatClass2interlockᚋservicesᚋrailᚐSeatClass(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_seatClass(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "SeatClass")
+}
+
+func (ec *executionContext) _InspectedTicket_coach(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_coach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Coach, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_coach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "String")
+}
+
+func (ec *executionContext) _InspectedTicket_seat(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_seat(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seat, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_seat(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "String")
+}
+
+func (ec *executionContext) _InspectedTicket_passengerName(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_passengerName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.InspectedTicket().PassengerName(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_passengerName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, true, true, "String")
+}
+
+func (ec *executionContext) _InspectedTicket_documentTail(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_documentTail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DocumentTail, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_documentTail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "String")
+}
+
+func (ec *executionContext) _InspectedTicket_usedAt(ctx context.Context, field graphql.CollectedField, obj *InspectedTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InspectedTicket_usedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_InspectedTicket_usedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InspectedTicket", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _Money_amount(ctx context.Context, field graphql.CollectedField, obj *rail.Money) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7778,6 +8424,68 @@ func (ec *executionContext) fieldContext_Mutation_replayDelivery(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_replayDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_checkTicket(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_checkTicket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CheckTicket(ctx, fc.Args["input"].(CheckTicketInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "INSPECTOR")
+				if err != nil {
+					var zeroVal *CheckTicketPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *CheckTicketPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CheckTicketPayload) graphql.Marshaler {
+			return ec.marshalOCheckTicketPayload2ᚖinterlockᚋgraphᚐCheckTicketPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_checkTicket(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CheckTicketPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_checkTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -12603,6 +13311,29 @@ func (ec *executionContext) fieldContext_Ticket_state(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Ticket", field, false, false, "TicketState")
 }
 
+func (ec *executionContext) _Ticket_usedAt(ctx context.Context, field graphql.CollectedField, obj *Ticket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ticket_usedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Ticket_usedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Ticket", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _TicketChange_id(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15367,6 +16098,66 @@ func UnmarshalChangeWebhookInput(ctx context.Context, raw any) (ChangeWebhookInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCheckTicketInput(ctx context.Context, obj any) (CheckTicketInput, error) {
+	var it CheckTicketInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["use"]; !present {
+		asMap["use"] = false
+	}
+
+	fieldsInOrder := [...]string{"code", "use", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "code":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Code = data
+		case "use":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("use"))
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Use = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCheckTicketInput unmarshals raw into the CheckTicketInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCheckTicketInput(ctx context.Context, raw any) (CheckTicketInput, error) {
+	var out CheckTicketInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CheckTicketInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCoachInput(ctx context.Context, obj any) (CoachInput, error) {
 	var it CoachInput
 	if obj == nil {
@@ -17469,6 +18260,49 @@ func (ec *executionContext) _ChangeTicketPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var checkTicketPayloadImplementors = []string{"CheckTicketPayload"}
+
+func (ec *executionContext) _CheckTicketPayload(ctx context.Context, sel ast.SelectionSet, obj *CheckTicketPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, checkTicketPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CheckTicketPayload")
+		case "result":
+			out.Values[i] = ec._CheckTicketPayload_result(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "ticket":
+			out.Values[i] = ec._CheckTicketPayload_ticket(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CheckTicketPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var classAvailabilityImplementors = []string{"ClassAvailability"}
 
 func (ec *executionContext) _ClassAvailability(ctx context.Context, sel ast.SelectionSet, obj *ClassAvailability) graphql.Marshaler {
@@ -17844,6 +18678,90 @@ func (ec *executionContext) _DeliveryEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var inspectedTicketImplementors = []string{"InspectedTicket"}
+
+func (ec *executionContext) _InspectedTicket(ctx context.Context, sel ast.SelectionSet, obj *InspectedTicket) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, inspectedTicketImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InspectedTicket")
+		case "orderNumber":
+			out.Values[i] = ec._InspectedTicket_orderNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "train":
+			out.Values[i] = ec._InspectedTicket_train(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "date":
+			out.Values[i] = ec._InspectedTicket_date(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "from":
+			out.Values[i] = ec._InspectedTicket_from(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "to":
+			out.Values[i] = ec._InspectedTicket_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seatClass":
+			out.Values[i] = ec._InspectedTicket_seatClass(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "coach":
+			out.Values[i] = ec._InspectedTicket_coach(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seat":
+			out.Values[i] = ec._InspectedTicket_seat(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "passengerName":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._InspectedTicket_passengerName(ctx, field, obj)
+				})
+		case "documentTail":
+			out.Values[i] = ec._InspectedTicket_documentTail(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "usedAt":
+			out.Values[i] = ec._InspectedTicket_usedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var moneyImplementors = []string{"Money"}
 
 func (ec *executionContext) _Money(ctx context.Context, sel ast.SelectionSet, obj *rail.Money) graphql.Marshaler {
@@ -17967,6 +18885,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "replayDelivery":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_replayDelivery(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "checkTicket":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_checkTicket(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -19651,6 +20576,11 @@ func (ec *executionContext) _Ticket(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "usedAt":
+			out.Values[i] = ec._Ticket_usedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20600,6 +21530,11 @@ func (ec *executionContext) unmarshalNChangeTicketInput2interlockᚋgraphᚐChan
 
 func (ec *executionContext) unmarshalNChangeWebhookInput2interlockᚋgraphᚐChangeWebhookInput(ctx context.Context, v any) (ChangeWebhookInput, error) {
 	res, err := ec.unmarshalInputChangeWebhookInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCheckTicketInput2interlockᚋgraphᚐCheckTicketInput(ctx context.Context, v any) (CheckTicketInput, error) {
+	res, err := ec.unmarshalInputCheckTicketInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -21863,6 +22798,13 @@ func (ec *executionContext) marshalOChangeTicketPayload2ᚖinterlockᚋgraphᚐC
 	return ec._ChangeTicketPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOCheckTicketPayload2ᚖinterlockᚋgraphᚐCheckTicketPayload(ctx context.Context, sel ast.SelectionSet, v *CheckTicketPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CheckTicketPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOContact2ᚖinterlockᚋgraphᚐContact(ctx context.Context, sel ast.SelectionSet, v *Contact) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -22077,6 +23019,13 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	_ = ctx
 	res := graphql.MarshalID(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOInspectedTicket2ᚖinterlockᚋgraphᚐInspectedTicket(ctx context.Context, sel ast.SelectionSet, v *InspectedTicket) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._InspectedTicket(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOInt2int(ctx context.Context, v any) (int, error) {
@@ -22554,6 +23503,25 @@ func (ec *executionContext) marshalOTicket2ᚖinterlockᚋgraphᚐTicket(ctx con
 		return graphql.Null
 	}
 	return ec._Ticket(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTicketCheck2ᚖinterlockᚋservicesᚋrailᚐTicketCheck(ctx context.Context, v any) (*rail.TicketCheck, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := rail.TicketCheck(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTicketCheck2ᚖinterlockᚋservicesᚋrailᚐTicketCheck(ctx context.Context, sel ast.SelectionSet, v *rail.TicketCheck) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOTicketOfferConnection2ᚖinterlockᚋgraphᚐTicketOfferConnection(ctx context.Context, sel ast.SelectionSet, v *TicketOfferConnection) graphql.Marshaler {

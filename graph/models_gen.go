@@ -195,6 +195,27 @@ type ChangeWebhookInput struct {
 	NewSecret *bool `json:"newSecret,omitempty"`
 }
 
+// Which ticket to look at.
+type CheckTicketInput struct {
+	// What its code says: letters, large or small, with spaces or without.
+	Code string `json:"code"`
+	// Whether to mark it as used.
+	Use bool `json:"use,omitempty"`
+	// Yours to choose, once per use, and needed for one: 8 to 128 printable ASCII characters without spaces. A key is of an
+	// inspector and a ticket.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+}
+
+// What became of checkTicket.
+type CheckTicketPayload struct {
+	// What the ticket is; null where that was refused.
+	Result *rail.TicketCheck `json:"result,omitempty"`
+	// The ticket; null where the ledger has none that the code fits.
+	Ticket *InspectedTicket `json:"ticket,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What is left of one class, and what it costs.
 type ClassAvailability struct {
 	// The class.
@@ -370,6 +391,31 @@ type FlatFareInput struct {
 	Amount string `json:"amount"`
 	// Whether 0.00 is meant.
 	Free bool `json:"free,omitempty"`
+}
+
+// What an inspector is shown of a ticket.
+type InspectedTicket struct {
+	// The number of its order.
+	OrderNumber string `json:"orderNumber"`
+	// The train.
+	Train *Train `json:"train"`
+	// The service date: the date at the train's origin.
+	Date rail.Date `json:"date"`
+	// Where to board, and when.
+	From *Call `json:"from"`
+	// Where to alight, and when.
+	To *Call `json:"to"`
+	// The class.
+	SeatClass rail.SeatClass `json:"seatClass"`
+	// The coach's number.
+	Coach string `json:"coach"`
+	// The seat's label.
+	Seat string `json:"seat"`
+	// The last characters of the number of the passenger's document.
+	DocumentTail string `json:"documentTail"`
+	// When it was marked as used; null until then.
+	UsedAt *time.Time   `json:"usedAt,omitempty"`
+	Ticket *rail.Ticket `json:"-"`
 }
 
 // What a class costs per kilometre.
@@ -961,9 +1007,11 @@ type Ticket struct {
 	// What it costs.
 	Price *rail.Money `json:"price"`
 	// Where it is in its life.
-	State  rail.TicketState `json:"state"`
-	Placed *rail.Order      `json:"-"`
-	Ticket *rail.Ticket     `json:"-"`
+	State rail.TicketState `json:"state"`
+	// When an inspector marked it as used; null until then.
+	UsedAt *time.Time   `json:"usedAt,omitempty"`
+	Placed *rail.Order  `json:"-"`
+	Ticket *rail.Ticket `json:"-"`
 }
 
 func (Ticket) IsNode() {}

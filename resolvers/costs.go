@@ -39,7 +39,7 @@ var lengths = map[string]length{
 	"Coach.seats":              {80, rail.MaxSeatsPerCoach, "a coach has no more"},
 	"TicketOffer.classes":      {4, rail.MaxCoaches, "a coach is of one class"},
 	"SeatAvailability.classes": {4, rail.MaxCoaches, "a coach is of one class"},
-	"Viewer.roles":             {2, 2, "there are two roles"},
+	"Viewer.roles":             {3, 3, "there are three roles"},
 	"Order.tickets":            {9, rail.MaxPassengers, "an order has no more passengers"},
 	"Order.refunds":            {1, 2 * rail.MaxPassengers, "one for each ticket, and one for the rest of its price"},
 	"Order.changes":            {1, rail.MaxChanges, "the latest are shown"},
@@ -59,6 +59,7 @@ var lengths = map[string]length{
 	"RefundTicketsPayload.userErrors":        {1, maxUserErrors, "the rest is left out"},
 	"ChangeQuotePayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
 	"ChangeTicketPayload.userErrors":         {1, maxUserErrors, "the rest is left out"},
+	"CheckTicketPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
 	"CancelHoldPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
 	"CorrectPassengerNamePayload.userErrors": {1, maxUserErrors, "the rest is left out"},
 	"PublishStationPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
@@ -133,7 +134,7 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	case "Mutation.publishTrain":
 		return costPublish + datesOf(args["input"])*below, true
 	case "Mutation.publishStation", "Mutation.placeOrder", "Mutation.payOrder", "Mutation.cancelOrder",
-		"Mutation.cancelHold", "Mutation.correctPassengerName", "Mutation.refundTickets",
+		"Mutation.cancelHold", "Mutation.correctPassengerName", "Mutation.refundTickets", "Mutation.checkTicket",
 		"Mutation.suspendRun", "Mutation.resumeRun", "Mutation.withdrawRun":
 		return costWrite + below, true
 	default:

@@ -21,6 +21,7 @@ import (
 	"interlock/services/rail"
 	"interlock/services/sale"
 	"interlock/services/search"
+	"interlock/services/ticketcode"
 )
 
 // call is one call of a use case: its method, and its arguments without the context.
@@ -61,6 +62,9 @@ type fakes struct {
 	refundQuote *sale.RefundQuote
 	changeQuote *sale.ChangeQuote
 	changed     *rail.Order
+
+	// inspected and used are what inspectors are told of a ticket.
+	inspected, used *sale.Inspected
 
 	snapshots chan *rail.Snapshot
 	orders    chan *rail.Order
@@ -246,6 +250,48 @@ func (f fakeSale) Change(_ context.Context, request sale.ChangeRequest) (*sale.C
 	return &sale.ChangeAnswer{Old: f.order, New: f.changed, Quote: f.changeQuote}, f.note("Sale.Change", request)
 }
 
+func (f fakeSale) Inspect(_ context.Context, ticket rail.TicketRef) (*sale.Inspected, error) {
+	return f.inspected, f.note("Sale.Inspect", ticket)
+}
+
+func (f fakeSale) Use(_ context.Context, request sale.UseRequest) (*sale.Inspected, error) {
+	return f.used, f.note("Sale.Use", request)
+}
+
+// fakeCodes has the codes of tickets that codes says.
+type fakeCodes map[string]error
+
+// goodCode is the code of the first ticket of anOrder.
+const goodCode = "GOOD"
+
+func (f fakeCodes) Check(code string) (ticketcode.Ticket, error) {
+	good := ticketcode.Ticket{
+		RunID: "T12@2019-10-12", OrderID: "first", To: 2, FromStation: "SHH", ToStation: "BJP", Coach: "2", Seat: "1A",
+		DocumentTail: "3456",
+	}
+	switch code {
+	case goodCode:
+		return good, nil
+	case "ANOTHER SEAT":
+		good.Seat = "1B"
+	case "ANOTHER COACH":
+		good.Coach = "1"
+	case "ANOTHER RUN":
+		good.RunID = "T12@2019-10-13"
+	case "ANOTHER CALL":
+		good.To = 1
+	case "NO CALL":
+		good.To = 9
+	case "ANOTHER STATION":
+		good.ToStation = "NJH"
+	case "ANOTHER DOCUMENT":
+		good.DocumentTail = "9999"
+	default:
+		return ticketcode.Ticket{}, f[code]
+	}
+	return good, nil
+}
+
 type fakePublisher struct{ *fakes }
 
 func (f fakePublisher) PublishStation(_ context.Context, station rail.Station, by string) (*rail.Station, error) {
@@ -297,6 +343,7 @@ var (
 	anonymous *rail.Viewer
 	ann       = &rail.Viewer{Subject: "ann", Roles: []rail.Role{rail.RolePassenger}}
 	bob       = &rail.Viewer{Subject: "bob", Roles: []rail.Role{rail.RolePassenger}}
+	ines      = &rail.Viewer{Subject: "ines", Roles: []rail.Role{rail.RoleInspector}}
 	admin     = &rail.Viewer{Subject: "root", Roles: []rail.Role{rail.RoleAdmin}}
 )
 
@@ -339,6 +386,7 @@ func newWorld() *world {
 			SaleOpensAt: time.Date(2019, 9, day, 0, 0, 0, 0, time.UTC),
 		}
 	}
+	f.inspected = &sale.Inspected{Check: rail.CheckNotFound}
 	f.listed = []*rail.Order{
 		anOrder("second", "NUMBER2", train, now.Add(-time.Minute)),
 		anOrder("first", "NUMBER1", train, now.Add(-time.Hour)),
@@ -346,6 +394,10 @@ func newWorld() *world {
 	resolver := &resolvers.Resolver{
 		Timetable: fakeTimetable{f}, Finder: fakeFinder{f}, Sale: fakeSale{f}, OrderBook: fakeOrderBook{f},
 		Publisher: fakePublisher{f}, Hub: fakeHub{f}, Tickets: fakeTickets{f},
+		Codes: fakeCodes{
+			"FORGED": ticketcode.ErrForged, "UNKNOWN": fmt.Errorf("%w: 1234", ticketcode.ErrUnknownKey),
+			"!": fmt.Errorf("%w: no letters", ticketcode.ErrMalformed),
+		},
 		Notifier: fakeNotifier{f},
 		Cursors:  resolvers.Cursors{Key: []byte("key")}, ViewerKey: []byte("another key"),
 		Now: func() time.Time { return now },

@@ -54,6 +54,10 @@ var (
 		change: ` + toChange + `, quoteId: "q1", idempotencyKey: "change01"
 	}) { oldOrder { number } order { number } quote { id }` + errorsAsked
 
+	checkTicket = fmt.Sprintf(`mutation { checkTicket(input: {
+		code: %q, use: true, idempotencyKey: "use-00001"
+	}) { result ticket { orderNumber }`, goodCode) + errorsAsked
+
 	publishStation = `mutation { publishStation(input: {
 		code: "SHH", name: "上海", names: [{language: "zh-Latn", name: "Shanghai"}], timeZone: "Asia/Shanghai",
 		latitude: 31.25, longitude: 121.5
@@ -84,6 +88,7 @@ var mutations = []struct{ field, operation, method, refused string }{
 	{"correctPassengerName", correctPassengerName, "Sale.CorrectName", `"order": null`},
 	{"refundTickets", refundTickets, "Sale.Refund", `"order": null, "refund": null, "quote": null`},
 	{"changeTicket", changeTicket, "Sale.Change", `"oldOrder": null, "order": null, "quote": null`},
+	{"checkTicket", checkTicket, "Sale.Inspect", `"result": null, "ticket": null`},
 	{"publishStation", publishStation, "Publisher.PublishStation", `"station": null`},
 	{
 		"publishTrain", publishTrain(``), "Publisher.PublishTrain",
@@ -98,7 +103,7 @@ var mutations = []struct{ field, operation, method, refused string }{
 }
 
 // everybody may do everything.
-var everybody = &rail.Viewer{Subject: "eve", Roles: []rail.Role{rail.RolePassenger, rail.RoleAdmin}}
+var everybody = &rail.Viewer{Subject: "eve", Roles: rail.Roles}
 
 // A refusal is in the payload, with its code, its message and its path. A failure is a top-level error, and the field
 // is null.

@@ -10,6 +10,7 @@ import (
 	"interlock/services/rail"
 	"interlock/services/sale"
 	"interlock/services/search"
+	"interlock/services/ticketcode"
 )
 
 // Timetable is the published stations and runs in memory.
@@ -34,7 +35,8 @@ type Finder interface {
 	Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot
 }
 
-// Sale places, pays, cancels and corrects orders, and gives tickets back and changes them. `buyer` and `by` are the
+// Sale places, pays, cancels and corrects orders, gives tickets back and changes them, and marks them as
+// used. `buyer` and `by` are the
 // subject of the viewer.
 type Sale interface {
 	Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error)
@@ -47,6 +49,13 @@ type Sale interface {
 	Refund(ctx context.Context, request sale.RefundRequest) (*sale.RefundAnswer, error)
 	QuoteChange(ctx context.Context, asker sale.Asker, to rail.ChangeTicket) (*sale.ChangeQuote, *rail.Order, error)
 	Change(ctx context.Context, request sale.ChangeRequest) (*sale.ChangeAnswer, error)
+	Inspect(ctx context.Context, ticket rail.TicketRef) (*sale.Inspected, error)
+	Use(ctx context.Context, request sale.UseRequest) (*sale.Inspected, error)
+}
+
+// TicketCodes reads the codes of tickets and checks their signatures. An error is one of ticketcode.
+type TicketCodes interface {
+	Check(code string) (ticketcode.Ticket, error)
 }
 
 // Publisher publishes stations and trains, and changes the status of runs. `by` is the subject of the viewer.

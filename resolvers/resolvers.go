@@ -23,6 +23,7 @@ type Resolver struct {
 	Publisher Publisher
 	Hub       Hub
 	Tickets   StreamTickets
+	Codes     TicketCodes
 	// Notifier is nil where nobody is told anything.
 	Notifier Notifier
 	Cursors  Cursors

@@ -47,6 +47,7 @@ var rootFields = map[string]struct {
 	"Mutation.cancelOrder":          {cancelOrder, []rail.Role{rail.RolePassenger}},
 	"Mutation.cancelHold":           {cancelHold, []rail.Role{rail.RoleAdmin}},
 	"Mutation.correctPassengerName": {correctPassengerName, []rail.Role{rail.RoleAdmin}},
+	"Mutation.checkTicket":          {checkTicket, []rail.Role{rail.RoleInspector}},
 	"Mutation.publishStation":       {publishStation, []rail.Role{rail.RoleAdmin}},
 	"Mutation.publishTrain":         {publishTrain(``), []rail.Role{rail.RoleAdmin}},
 	"Mutation.suspendRun":           {suspendRun, []rail.Role{rail.RoleAdmin}},
@@ -78,7 +79,7 @@ func TestRoles_OfEveryRootField(t *testing.T) {
 	both := &rail.Viewer{Subject: "eve", Roles: []rail.Role{rail.RolePassenger, rail.RoleAdmin}}
 	without := &rail.Viewer{Subject: "nil"}
 	for name, field := range rootFields {
-		for _, viewer := range []*rail.Viewer{anonymous, without, ann, admin, both} {
+		for _, viewer := range []*rail.Viewer{anonymous, without, ann, admin, ines, both} {
 			w := newWorld()
 			w.order = w.listed[0]
 			close(w.streams())

@@ -133,7 +133,7 @@ func ticket(o *rail.Order, n int) *graph.Ticket {
 	t := &o.Tickets[n]
 	return &graph.Ticket{
 		ID: ticketID(o.ID, n), Coach: t.Coach, Seat: t.Seat, SeatClass: t.SeatClass,
-		Price: &t.Price, State: o.TicketState(n), Placed: o, Ticket: t,
+		Price: &t.Price, State: o.TicketState(n), UsedAt: happened(t.Use.At), Placed: o, Ticket: t,
 	}
 }
 

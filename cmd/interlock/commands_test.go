@@ -138,13 +138,15 @@ func smallFeed(t *testing.T, replaced map[string]string) string {
 
 func TestCommands_Small(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
+	code, _, errs := command(t, folder, "token", "--role", "INSPECTOR", "--subject", "ines")
+	require.Zero(t, code, errs)
 	code, out, _ := command(t, folder, "token", "--role", "ADMIN", "--subject", "boss")
 	require.Zero(t, code)
 	require.Equal(t, 1, strings.Count(out, "\n"), "a token is alone on standard output")
 	info, err := os.Stat(filepath.Join(folder, tokenSecretFile))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	code, _, errs := command(t, folder, "token", "--role", "KING", "--subject", "boss")
+	code, _, errs = command(t, folder, "token", "--role", "KING", "--subject", "boss")
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "ADMIN")
 	code, _, errs = command(t, folder, "token", "--role", "ADMIN", "--subject", "boss", "--oidc-issuer",

@@ -115,6 +115,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'ola'") == "CANCELLED" },
 		healsIn, 20*time.Millisecond)
 	h.givenBack(t, buy, do, orders, tickets, ids)
+	h.used(t, buy, do, ids)
 	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{
 		"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai",
 	}})
@@ -255,7 +256,7 @@ func (h *history) name(now int64) {
 	}
 	for _, who := range []string{
 		"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou", "mia", "ned",
-		"ola", "pia",
+		"ola", "pia", "rae",
 	} {
 		names = append(names, "{"+who+"}", "'"+h.value("SELECT id FROM orders WHERE buyer = ?", who)+"'")
 	}

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/audit"
 	"interlock/services/rail"
+	"interlock/services/sale"
 )
 
 // plantedInTickets is what can be said wrongly of tickets that were given back or changed. Pia gave one of two back.
-// Quy changed a ticket to the order {new}, which is cheaper.
+// Quy changed a ticket to the order {new}, which is cheaper. Rae's was used.
 var plantedInTickets = []planted{
 	{"it replaces none", audit.CheckChange, "{new}", `UPDATE orders SET replaces_order = 'x' WHERE id = {new}`},
 	{"it replaces another", audit.CheckChange, "{new}", `UPDATE orders SET replaces_ticket = 1 WHERE id = {new}`},
@@ -33,6 +36,20 @@ var plantedInTickets = []planted{
 	},
 	{"all given back, and paid", audit.CheckState, "{quy}", `UPDATE orders SET state = 'PAID' WHERE id = {quy}`},
 	{"one given back, and all", audit.CheckState, "{pia}", `UPDATE orders SET state = 'RETURNED' WHERE id = {pia}`},
+
+	{"a use that is gone", audit.CheckTicket, "{rae}", `UPDATE tickets SET own_state = '' WHERE order_id = {rae}`},
+	{
+		"a use that never was", audit.CheckVersion, "{rae}", `UPDATE tickets SET own_state = '', used_at = NULL,
+			used_by = NULL, use_id = NULL WHERE order_id = {rae}`,
+	},
+	{"used by nobody", audit.CheckTicket, "{rae}", `UPDATE tickets SET used_by = NULL WHERE order_id = {rae}`},
+	{"an id of a use", audit.CheckTicket, "{rae}", `UPDATE tickets SET use_id = 'u' WHERE order_id = {rae}`},
+	{"used at no time", audit.CheckTicket, "{rae}", `UPDATE tickets SET used_at = NULL WHERE order_id = {rae}`},
+	{
+		"used tomorrow", audit.CheckTicket, "{rae}",
+		`UPDATE tickets SET used_at = {now} + 86400000 WHERE order_id = {rae}`,
+	},
+	{"used, and given back", audit.CheckTicket, "{pia}", `UPDATE tickets SET used_at = {now} WHERE order_id = {pia}`},
 
 	// refunds.
 	{"a refund of no run", audit.CheckOrphan, "refunds", `UPDATE refunds SET run_id = 'x' WHERE order_id = {pia}`},
@@ -139,4 +156,36 @@ func (h *history) givenBack(t *testing.T, buy func(who, run, to string, document
 	require.Eventually(t, func() bool {
 		return h.value("SELECT COUNT(*) FROM refunds WHERE paid_back_at IS NULL") == "0"
 	}, healsIn, healsIn/500, "the money is back")
+}
+
+// used has rae's ticket marked by an inspector, on a run that leaves in some hours.
+func (h *history) used(t *testing.T, buy func(who, run, to string, documents ...string) string,
+	do func(who, mutation string, input map[string]any), ids map[string]string,
+) {
+	t.Helper()
+	ids["J"] = h.publish(leavesSoon("T26"))
+	require.Empty(t, buy("rae", "J", "SHH", "D0000041"))
+	do("rae", payOrderMutation, map[string]any{"idempotencyKey": "pay-of-rae"})
+	is, err := h.r.service.Use(t.Context(), sale.UseRequest{
+		Inspector: "ines", Key: "use-of-rae",
+		Ticket: rail.TicketRef{OrderID: h.value("SELECT id FROM orders WHERE buyer = 'rae'")},
+	})
+	require.NoError(t, err)
+	require.Equal(t, rail.CheckValid, is.Check)
+}
+
+// leavesSoon is what of a train's input has it leave in three hours, at most a day before which a ticket is valid.
+func leavesSoon(number string) map[string]any {
+	at := time.Now().In(time.FixedZone("China", 8*3600)).Add(3 * time.Hour)
+	after := func(minutes int) string {
+		minutes += at.Hour()*60 + at.Minute()
+		return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60)
+	}
+	return map[string]any{
+		"number": number, "from": at.Format(time.DateOnly), "through": at.Format(time.DateOnly), "calls": []any{
+			map[string]any{"station": "BJP", "departure": after(0), "distanceKm": 0},
+			map[string]any{"station": "TJP", "arrival": after(40), "departure": after(45), "distanceKm": 120.5},
+			map[string]any{"station": "SHH", "arrival": after(900), "distanceKm": 1325.0},
+		},
+	}
 }

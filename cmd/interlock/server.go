@@ -75,6 +75,8 @@ type Server struct {
 
 	// signer signs tickets; nil where there are no keys for it.
 	signer *ticketcode.Signer
+	// codes checks tickets. Without keys every code is of an unknown one.
+	codes *ticketcode.Keys
 
 	// book reads orders for the notifications. notifications tell in this process, notifyClient asks interlock notify,
 	// which asks ordersServer. All but book may be nil.
@@ -112,7 +114,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		return nil, err
 	}
 	s := &Server{settings: settings, log: log, stores: opened, now: opened.faults.clock()}
-	if s.signer, err = ticketSigner(settings); err != nil {
+	if err := s.wireTicketCodes(); err != nil {
 		return nil, err
 	}
 	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
@@ -230,7 +232,7 @@ func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 	r := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
 		Hub: s.hub, Tickets: s.tickets, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")},
-		ViewerKey: deriveKey(key, "viewers"), Now: s.now,
+		ViewerKey: deriveKey(key, "viewers"), Codes: s.codes, Now: s.now,
 	}
 	if notifier := s.notifyService(); notifier != nil {
 		r.Notifier = notifier

@@ -23,6 +23,7 @@ import (
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
+	"interlock/services/ticketcode"
 	"interlock/services/watch"
 )
 
@@ -382,6 +383,9 @@ func realSettings(t *testing.T, dsn string) *Settings {
 		s.LockRedis = append(s.LockRedis, serverstest.NewRedis(t).Addr())
 	}
 	s.DocumentKey, s.PersonalDataKeys = strings.Repeat("k", minDocumentKey), []string{ledgertest.OldKey}
+	s.TicketKeysFile = filepath.Join(t.TempDir(), "ticket-keys")
+	_, err := ticketcode.LoadOrMakeRing(s.TicketKeysFile)
+	require.NoError(t, err)
 	require.NoError(t, sqlledger.Migrate(t.Context(), ledgerOptions(s)))
 	return s
 }

@@ -19,8 +19,8 @@ func ticketKeysPath(s *Settings) string {
 	return s.TicketKeysFile
 }
 
-// ticketSigner signs tickets; nil where there are no keys. The embedded default makes a key of its own.
-func ticketSigner(s *Settings) (*ticketcode.Signer, error) {
+// ticketRing is the keys that sign tickets; nil where there are none. The embedded default makes a key of its own.
+func ticketRing(s *Settings) (*ticketcode.Ring, error) {
 	path := ticketKeysPath(s)
 	if path == "" {
 		return nil, nil
@@ -33,7 +33,17 @@ func ticketSigner(s *Settings) (*ticketcode.Signer, error) {
 	if err != nil {
 		return nil, noTicketKeys(err)
 	}
-	return ring.Signer(), nil
+	return ring, nil
+}
+
+// wireTicketCodes reads the keys that sign tickets and check them.
+func (s *Server) wireTicketCodes() error {
+	s.codes = &ticketcode.Keys{}
+	ring, err := ticketRing(s.settings)
+	if ring != nil {
+		s.signer, s.codes = ring.Signer(), ring.Keys()
+	}
+	return err
 }
 
 // errNoTicketKeys is what a command says that needs keys, where no file of them is known.

@@ -195,8 +195,8 @@ func TestServer_HasTicketKeys(t *testing.T) {
 	require.NoError(t, os.WriteFile(settings.TicketKeysFile, ring.PEM(), 0o600))
 	require.Equal(t, ring.Signer(), start(t, settings).signer)
 
-	signer, err := ticketSigner(&Settings{MySQL: []string{"user@tcp(db:3306)/interlock"}, Data: settings.Data})
+	ring, err = ticketRing(&Settings{MySQL: []string{"user@tcp(db:3306)/interlock"}, Data: settings.Data})
 	require.NoError(t, err)
-	require.Nil(t, signer, "servers that share a ledger share their keys, too, or have none")
+	require.Nil(t, ring, "servers that share a ledger share their keys, too, or have none")
 	require.Equal(t, "none", (&Server{}).ticketKey())
 }

@@ -10,7 +10,7 @@ import (
 )
 
 type tokenCommand struct {
-	Role    []rail.Role   `required:"" enum:"ADMIN,PASSENGER" help:"What the token allows: ADMIN, PASSENGER, or both."`
+	Role    []rail.Role   `required:"" enum:"ADMIN,PASSENGER,INSPECTOR" help:"What the token allows: ADMIN, PASSENGER or INSPECTOR, or several."`
 	Subject string        `required:"" help:"Whose token it is."`
 	TTL     time.Duration `default:"24h" help:"How long it is good for."`
 }

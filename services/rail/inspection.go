@@ -11,21 +11,6 @@ type TicketUse struct {
 	At time.Time
 }
 
-// A ticket is valid for longer than its train runs.
-const (
-	// validBefore is how long before the departure a ticket becomes valid: gates open early, and a train of the evening
-	// may be checked in the morning. A code that is shown a week before is a mistake or a fraud.
-	validBefore = 24 * time.Hour
-	// validAfter is how long after the arrival a ticket stays valid: trains are late, and gates stand at the exit, too.
-	validAfter = 6 * time.Hour
-)
-
-// TicketValidity is from when a ticket between two calls of the run is valid, and the first moment at which it no
-// longer is. Codes of tickets and inspections both go by it.
-func (r *Run) TicketValidity(from, to int) (since, until time.Time) {
-	return r.Departure(from).Add(-validBefore), r.Arrival(to).Add(validAfter)
-}
-
 // TicketCheck is what an inspector is told of a ticket.
 type TicketCheck string
 
@@ -66,7 +51,7 @@ func (o *Order) CheckTicket(i int, run *Run, now time.Time) TicketCheck {
 	case state == TicketUsed:
 		return CheckUsed
 	}
-	since, until := run.TicketValidity(o.From, o.To)
+	since, until := TravelTime(run.Departure(o.From), run.Arrival(o.To))
 	switch {
 	case now.Before(since):
 		return CheckNotValidYet

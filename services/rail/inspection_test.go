@@ -9,20 +9,9 @@ import (
 	"interlock/services/rail"
 )
 
-func TestTicketValidity(t *testing.T) {
-	run := t12run(t)
-	last := run.Train.Legs()
-	since, until := run.TicketValidity(0, last)
-	require.Equal(t, 24*time.Hour, run.Departure(0).Sub(since))
-	require.Equal(t, 6*time.Hour, until.Sub(run.Arrival(last)))
-	boards, alights := run.TicketValidity(1, last-1)
-	require.Equal(t, since.Add(run.Departure(1).Sub(run.Departure(0))), boards, "the ticket's own station counts")
-	require.True(t, alights.Before(until))
-}
-
 func TestCheckTicket(t *testing.T) {
 	run := t12run(t)
-	since, until := run.TicketValidity(0, 1)
+	since, until := rail.TravelTime(run.Departure(0), run.Arrival(1))
 	travels, used := run.Departure(0), rail.TicketUse{ID: "a use", By: "ines", At: run.Departure(0)}
 	for _, c := range []struct {
 		name   string

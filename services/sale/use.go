@@ -17,10 +17,19 @@ type UseRequest struct {
 	Key string
 }
 
-// Inspected is what an inspector is told of a ticket. Order and Run are nil where Check is rail.CheckNotFound.
+// Validate refuses a key that is malformed: INVALID.
+func (q *UseRequest) Validate() error {
+	if rail.ValidKey(q.Key) {
+		return nil
+	}
+	return rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").
+		At("input", "idempotencyKey")
+}
+
+// Inspected is what an inspector is told of a ticket. Order is nil where there is none, and Check is
+// rail.CheckNotFound then.
 type Inspected struct {
 	Order *rail.Order
-	Run   *rail.Run
 	Check rail.TicketCheck
 }
 
@@ -40,7 +49,7 @@ func (s *Service) Inspect(ctx context.Context, ticket rail.TicketRef) (*Inspecte
 	case err != nil:
 		return nil, err
 	}
-	return &Inspected{Order: order, Run: run, Check: order.CheckTicket(ticket.Ticket, run, time.Now())}, nil
+	return &Inspected{Order: order, Check: order.CheckTicket(ticket.Ticket, run, time.Now())}, nil
 }
 
 // Use marks a ticket as used where it is valid by the primary's clock, and says what it was before: rail.CheckValid
@@ -48,17 +57,12 @@ func (s *Service) Inspect(ctx context.Context, ticket rail.TicketRef) (*Inspecte
 //
 // INVALID: the key. ORDER_PENDING: it is not known yet, repeat with the same key.
 func (s *Service) Use(ctx context.Context, q UseRequest) (*Inspected, error) {
-	if !rail.ValidKey(q.Key) {
-		return nil, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").
-			At("input", "idempotencyKey")
+	if err := q.Validate(); err != nil {
+		return nil, err
 	}
-	id, ok := s.runOf(q.Ticket.OrderID)
+	run, ok := s.runOf(q.Ticket.OrderID)
 	if !ok {
 		return &Inspected{Check: rail.CheckNotFound}, nil
-	}
-	run, ok := s.Runs.Run(id)
-	if !ok {
-		return nil, notLoaded()
 	}
 	u := &using{
 		ticket: q.Ticket, inspector: q.Inspector,
@@ -68,11 +72,11 @@ func (s *Service) Use(ctx context.Context, q UseRequest) (*Inspected, error) {
 	for range rail.MaxPassengers {
 		r := newRequest(ctx)
 		r.use = u
-		if a := s.submit(id, r); !a.again {
+		if a := s.submit(run, r); !a.again {
 			if rail.CodeOf(a.err) == rail.NotFound {
 				a.check, a.err = rail.CheckNotFound, nil
 			}
-			return &Inspected{Order: a.order, Run: run, Check: a.check}, a.err
+			return &Inspected{Order: a.order, Check: a.check}, a.err
 		}
 	}
 	return nil, &rail.Error{
