@@ -416,6 +416,7 @@ type ComplexityRoot struct {
 
 	Ticket struct {
 		Coach     func(childComplexity int) int
+		Code      func(childComplexity int) int
 		ID        func(childComplexity int) int
 		Order     func(childComplexity int) int
 		Passenger func(childComplexity int) int
@@ -569,6 +570,8 @@ type SubscriptionResolver interface {
 type TicketResolver interface {
 	Order(ctx context.Context, obj *Ticket) (*Order, error)
 	Passenger(ctx context.Context, obj *Ticket) (*rail.Passenger, error)
+
+	Code(ctx context.Context, obj *Ticket) (*string, error)
 }
 type TicketChangeResolver interface {
 	Ticket(ctx context.Context, obj *TicketChange) (*Ticket, error)
@@ -2133,6 +2136,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Ticket.Coach(childComplexity), true
+	case "Ticket.code":
+		if e.ComplexityRoot.Ticket.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ticket.Code(childComplexity), true
 	case "Ticket.id":
 		if e.ComplexityRoot.Ticket.ID == nil {
 			break
@@ -3519,6 +3528,11 @@ type Ticket implements Node {
   state: TicketState!
   "When an inspector marked it as used; null until then."
   usedAt: DateTime
+  """
+  What its code says, signed: letters A to Z, to be shown as an Aztec symbol. Null for a ticket that lets nobody travel,
+  and where the railway has no keys for it.
+  """
+  code: String
 }
 
 "Where a ticket is in its life."
@@ -4958,6 +4972,8 @@ func (ec *executionContext) childFields_Ticket(ctx context.Context, field graphq
 		return ec.fieldContext_Ticket_state(ctx, field)
 	case "usedAt":
 		return ec.fieldContext_Ticket_usedAt(ctx, field)
+	case "code":
+		return ec.fieldContext_Ticket_code(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Ticket", field.Name)
 }
@@ -13334,6 +13350,29 @@ func (ec *executionContext) fieldContext_Ticket_usedAt(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Ticket", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _Ticket_code(ctx context.Context, field graphql.CollectedField, obj *Ticket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ticket_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Ticket().Code(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Ticket_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Ticket", field, true, true, "String")
+}
+
 func (ec *executionContext) _TicketChange_id(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20581,6 +20620,12 @@ func (ec *executionContext) _Ticket(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "code":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Ticket_code(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -261,6 +261,13 @@ func (f fakeSale) Use(_ context.Context, request sale.UseRequest) (*sale.Inspect
 // fakeCodes has the codes of tickets that codes says.
 type fakeCodes map[string]error
 
+func (fakeCodes) Of(_ context.Context, o *rail.Order, ticket int) (string, error) {
+	if o.TicketState(ticket) != rail.TicketIssued {
+		return "", nil
+	}
+	return fmt.Sprint("CODE", ticket), nil
+}
+
 // goodCode is the code of the first ticket of anOrder.
 const goodCode = "GOOD"
 

@@ -104,6 +104,16 @@ func TestNotify(t *testing.T) {
 			},
 		},
 		{
+			name: "the code of a ticket that is not paid", viewer: ann,
+			query: fmt.Sprintf(`{ order(id: %q) { tickets { code } } }`, orderID),
+			data:  `{"order": {"tickets": [{"code": null}]}}`, calls: []call{called("OrderBook.Order", "first")},
+		},
+		{
+			name: "the code of a ticket", viewer: ann, prepare: func(w *world) { w.listed[1].State = rail.Paid },
+			query: fmt.Sprintf(`{ order(id: %q) { tickets { code } } }`, orderID),
+			data:  `{"order": {"tickets": [{"code": "CODE0"}]}}`, calls: []call{called("OrderBook.Order", "first")},
+		},
+		{
 			name: "resendTicket", viewer: ann, query: resendTicket,
 			data: `{"resendTicket": {"delivery": {"state": "SENT"}, "userErrors": []}}`,
 			calls: []call{

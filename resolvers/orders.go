@@ -177,3 +177,14 @@ func (r *ticketResolver) Passenger(_ context.Context, t *graph.Ticket) (*rail.Pa
 	}
 	return &t.Ticket.Passenger, nil
 }
+
+// Code is null for a ticket that lets nobody travel.
+func (r *ticketResolver) Code(ctx context.Context, t *graph.Ticket) (*string, error) {
+	for i := range t.Placed.Tickets {
+		if &t.Placed.Tickets[i] == t.Ticket {
+			code, err := r.Codes.Of(ctx, t.Placed, i)
+			return optional(code), err
+		}
+	}
+	return nil, nil
+}

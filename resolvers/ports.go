@@ -53,9 +53,12 @@ type Sale interface {
 	Use(ctx context.Context, request sale.UseRequest) (*sale.Inspected, error)
 }
 
-// TicketCodes reads the codes of tickets and checks their signatures. An error is one of ticketcode.
+// TicketCodes are the codes on tickets.
 type TicketCodes interface {
+	// Check reads a code and checks its signature. An error is one of ticketcode.
 	Check(code string) (ticketcode.Ticket, error)
+	// Of is the code of an order's ticket; "" for one that lets nobody travel, and where there is no key to sign with.
+	Of(ctx context.Context, o *rail.Order, ticket int) (string, error)
 }
 
 // Publisher publishes stations and trains, and changes the status of runs. `by` is the subject of the viewer.

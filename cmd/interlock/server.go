@@ -232,7 +232,7 @@ func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 	r := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
 		Hub: s.hub, Tickets: s.tickets, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")},
-		ViewerKey: deriveKey(key, "viewers"), Codes: s.codes, Now: s.now,
+		ViewerKey: deriveKey(key, "viewers"), Codes: ticketCodes{s.codes, s.book}, Now: s.now,
 	}
 	if notifier := s.notifyService(); notifier != nil {
 		r.Notifier = notifier

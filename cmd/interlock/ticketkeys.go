@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 
+	"interlock/services/notify/orderbook"
 	"interlock/services/rail"
 	"interlock/services/ticketcode"
 )
@@ -44,6 +46,17 @@ func (s *Server) wireTicketCodes() error {
 		s.signer, s.codes = ring.Signer(), ring.Keys()
 	}
 	return err
+}
+
+// ticketCodes are the codes on tickets: checked with the public keys, and made of orders.
+type ticketCodes struct {
+	*ticketcode.Keys
+	book *orderbook.Book
+}
+
+// Of implements resolvers.TicketCodes.
+func (c ticketCodes) Of(ctx context.Context, o *rail.Order, ticket int) (string, error) {
+	return c.book.CodeOf(ctx, o, ticket)
 }
 
 // errNoTicketKeys is what a command says that needs keys, where no file of them is known.

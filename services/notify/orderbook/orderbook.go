@@ -131,6 +131,18 @@ func (b *Book) stop(run *rail.Run, call int, at time.Time) notify.Stop {
 	return stop
 }
 
+// CodeOf is Code with the order's run.
+func (b *Book) CodeOf(ctx context.Context, o *rail.Order, i int) (string, error) {
+	if b.Signer == nil {
+		return "", nil
+	}
+	run, err := b.Run(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	return b.Code(run, o, i)
+}
+
 // Code is what the code of an order's ticket says, signed; "" for a ticket that lets nobody travel, or whose passenger
 // is not known.
 func (b *Book) Code(run *rail.Run, o *rail.Order, i int) (string, error) {
