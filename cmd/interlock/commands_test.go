@@ -187,6 +187,9 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 		"StripeKeyFile": true, "WebhookSecretFile": true, "PaySecretFile": true, "PayCA": true, "PayCert": true,
 		"PayKey": true, "PayReturnURL": true, "PaySource": true, "ListenWebhooks": true, "TicketKeysFile": true,
+		"MailServer": true, "MailFrom": true, "MailUser": true, "MailPasswordFile": true, "MailTLS": true,
+		"MailFolder": true, "MailTemplates": true, "MailOrderPage": true, "TicketFont": true, "ListenOrders": true,
+		"NotifySecretFile": true, "NotifyCA": true, "NotifyCert": true, "NotifyKey": true,
 	}
 	for _, address := range []string{
 		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1",
@@ -214,12 +217,12 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 				hidden++
 			}
 		}
-		require.Equal(t, map[bool]int{true: 6, false: 17}[address == secret], hidden, "a new setting: has it a secret?")
+		require.Equal(t, map[bool]int{true: 6, false: 20}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Messages = slices.Clone(settings.Messages)
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
 		given.FailoverMembers, given.MySQL = slices.Clone(settings.FailoverMembers), slices.Clone(settings.MySQL)
-		given.PayMySQL = slices.Clone(settings.PayMySQL)
+		given.PayMySQL, given.NotifyMySQL = slices.Clone(settings.PayMySQL), slices.Clone(settings.NotifyMySQL)
 		given.PersonalDataKeys = slices.Clone(settings.PersonalDataKeys)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))

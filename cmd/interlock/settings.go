@@ -334,12 +334,13 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	}
 	for _, address := range []*string{
 		&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL,
-		&shown.PayURL,
+		&shown.PayURL, &shown.NotifyURL, &shown.OrdersURL,
 	} {
 		*address = hidePassword(*address)
 	}
 	for _, list := range []*[]string{
-		&shown.MySQL, &shown.PayMySQL, &shown.Redis, &shown.LockRedis, &shown.Messages, &shown.FailoverMembers,
+		&shown.MySQL, &shown.PayMySQL, &shown.NotifyMySQL, &shown.Redis, &shown.LockRedis, &shown.Messages,
+		&shown.FailoverMembers,
 	} {
 		*list = slices.Clone(*list)
 		for i := range *list {
