@@ -187,8 +187,11 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 		o.State, o.Version, o.EndedAt = s, o.Version+1, state.Now
 		b.orders[id] = &o
 	}
+	once := map[string]bool{}
 	for _, c := range changes.Changed {
-		if was := b.orders[c.Order.ID]; was == nil || c.Order.Version != was.Version+1 {
+		was, twice := b.orders[c.Order.ID], once[c.Order.ID]
+		once[c.Order.ID] = true
+		if was == nil || twice || c.Order.Version != was.Version+1 {
 			return 0, errors.New("an order was changed that is not there, or twice")
 		}
 		b.orders[c.Order.ID] = c.Order

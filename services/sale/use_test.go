@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -178,6 +179,44 @@ func TestUse_InDoubt(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, rail.CheckValid, is.Check)
 	require.Equal(t, order.Version+1, is.Order.Version)
+}
+
+// A whole party is marked in one batch, one of its tickets by two inspectors. An order changes once in a batch, so that
+// the others are asked for again.
+func TestUse_APartyInOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inspected(t)
+		order := w.bought(t, "ann", w.book.run.ID, 3)
+		hold := make(chan struct{})
+		w.book.mu.Lock()
+		batches := len(w.book.batches)
+		w.book.before = func(ledger.Batch) error { <-hold; return nil }
+		w.book.mu.Unlock()
+		go func() { _, _ = w.Place(t.Context(), "eve", w.order("eve", "DOC9999")) }()
+		synctest.Wait()
+		told := make(chan rail.TicketCheck, 4)
+		for _, q := range []sale.UseRequest{
+			useOf(order, 0, "ines", "use-00001"), useOf(order, 1, "ines", "use-00001"),
+			useOf(order, 2, "ines", "use-00001"), useOf(order, 0, "ivan", "use-00001"),
+		} {
+			go func() {
+				is, err := w.Use(t.Context(), q)
+				if err != nil {
+					told <- rail.TicketCheck(err.Error())
+					return
+				}
+				told <- is.Check
+			}()
+		}
+		synctest.Wait()
+		close(hold)
+		require.ElementsMatch(t, []rail.TicketCheck{
+			rail.CheckValid, rail.CheckValid, rail.CheckValid, rail.CheckUsed,
+		}, []rail.TicketCheck{<-told, <-told, <-told, <-told})
+		require.Equal(t, order.Version+3, w.read(order.ID).Version)
+		require.Len(t, w.book.batches, batches+4, "eve's, and one for each ticket: none was refused")
+		require.NoError(t, w.check())
+	})
 }
 
 // Inspectors on two servers mark all tickets of a party at once, each of them twice: one is told VALID of each, and the
