@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, what reads a
-# ticket's PDF and the font that it is printed with, and the C compiler that the race detector needs. It looks for Node,
-# and does not install it.
+# ticket's PDF and the fonts that it is printed with, and the C compiler that the race detector needs. It looks for
+# Node, and does not install it.
 #
 #   install-test-servers.sh [redis] [mysql] [mariadb] [chromium] [poppler] [font] [compiler] [node]
 #
@@ -64,7 +64,9 @@ found_chromium() {
   command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable
 } >/dev/null
 found_poppler() { command -v pdftotext && command -v pdftoppm; } >/dev/null
-found_font() { [[ -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf ]]; }
+found_font() {
+  [[ -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf && -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]]
+}
 found_node() { command -v node && command -v npm; } >/dev/null
 found_compiler() { command -v gcc >/dev/null && echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; }
 
@@ -224,7 +226,7 @@ install_package() {
 
 install_chromium() { install_package chromium; }
 install_poppler() { install_package poppler-utils; }
-install_font() { install_package fonts-droid-fallback; }
+install_font() { install_package fonts-droid-fallback fonts-dejavu-core; }
 install_compiler() { install_package gcc libc6-dev; }
 install_node() { false; } # a distribution's is often too old for the playground
 

@@ -3,10 +3,9 @@ package ticketpdf
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
-	"io/fs"
+	"slices"
 	"time"
 
 	"codeberg.org/go-pdf/fpdf"
@@ -33,43 +32,38 @@ type Page struct {
 }
 
 // Printer prints tickets. It may be used by many goroutines.
-type Printer struct{ font *font }
+type Printer struct{ fonts []*font }
 
-// New makes a Printer with a font for what Helvetica lacks, such as Chinese: a .ttf with TrueType outlines. With "" it
-// looks in the usual places. Where it finds none, a box is printed for each such character.
+// New makes a Printer. file is a font for what Helvetica lacks, such as Chinese: a .ttf with TrueType outlines. What that
+// font lacks as well, and everything with "", comes from the fonts in the usual places. A box is printed for what none
+// has.
 func New(file string) (*Printer, error) {
-	if file != "" {
-		f, err := loadFont(file)
-		if err == nil {
-			if err = f.tryOut(); err != nil {
-				err = fmt.Errorf("%s: it cannot be embedded: %w", file, err)
-			}
-		}
-		return &Printer{font: f}, err
+	fonts, err := findFonts(file)
+	if err != nil {
+		return nil, err
 	}
-	for _, file := range usual {
-		f, err := loadFont(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		return &Printer{font: f}, err
-	}
-	return &Printer{}, nil
+	return &Printer{fonts}, nil
 }
 
 // HasFont tells whether there is a font for Chinese.
-func (p *Printer) HasFont() bool { return p.font.has('车') }
+func (p *Printer) HasFont() bool {
+	return slices.ContainsFunc(p.fonts, func(f *font) bool { return f.has('车') })
+}
 
 // words are what is printed beside what a ticket has.
-type words struct{ title, coach, seat, price, order, show string }
+type words struct {
+	title, order, train, date, departure, arrival, coach, seat, class, price, passenger, document, show string
+}
 
 var languages = map[string]words{
 	"en": {
-		title: "Train ticket", coach: "Coach", seat: "Seat", price: "Price", order: "Order",
+		title: "Train ticket", order: "Order", train: "Train", date: "Date", departure: "Departure", arrival: "Arrival",
+		coach: "Coach", seat: "Seat", class: "Class", price: "Price", passenger: "Passenger", document: "Document",
 		show: "Show this code, and the document, in the train.",
 	},
 	"zh": {
-		title: "车票", coach: "车厢", seat: "座位", price: "票价", order: "订单号",
+		title: "车票", order: "订单号", train: "车次", date: "日期", departure: "出发", arrival: "到达",
+		coach: "车厢", seat: "座位", class: "席别", price: "票价", passenger: "乘车人", document: "证件",
 		show: "乘车时请出示此码和购票时所用的证件。",
 	},
 }
@@ -80,15 +74,32 @@ const (
 	margin        = 14.0
 	// codeSide is how long a side of the symbol is: phones and inspectors' scanners read 25 mm well.
 	codeSide = 62.0
-	family   = "embedded"
+	codeLeft = width - margin - codeSide
+	// room is how wide the left column is: what is not the code.
+	room = codeLeft - margin - 8
+	half = room / 2
 )
+
+// maxModules is how many modules a side of a symbol may have: the largest Aztec has 151 (ISO/IEC 24778).
+const maxModules = 200
 
 // The colours of a ticket.
 var (
-	ink  = [3]int{22, 32, 43}
-	grey = [3]int{91, 104, 117}
-	blue = [3]int{11, 58, 103}
+	white = [3]int{255, 255, 255}
+	ink   = [3]int{22, 32, 43}
+	grey  = [3]int{91, 104, 117}
+	pale  = [3]int{210, 216, 222}
+	blue  = [3]int{11, 58, 103}
 )
+
+// What of a ticket looks the same.
+var (
+	caption = look{size: 9, colour: grey}
+	small   = look{size: 8, colour: grey}
+	plain   = look{size: 12, colour: ink}
+)
+
+func strong(size float64) look { return look{size: size, style: "B", colour: ink} }
 
 // Print prints tickets, 1 to MaxPages, with labels in Chinese ("zh") or else in English. The same pages make the same
 // bytes. Without a font for Chinese the labels are English.
@@ -96,22 +107,46 @@ func (p *Printer) Print(language string, pages []Page) ([]byte, error) {
 	if len(pages) == 0 || len(pages) > MaxPages {
 		return nil, fmt.Errorf("ticketpdf: a file has 1 to %d tickets, not %d", MaxPages, len(pages))
 	}
-	label, ok := languages[language]
-	if !ok || !p.HasFont() {
-		label = languages["en"]
+	for i := range pages {
+		if code := pages[i].Code; code != nil {
+			if b := code.Bounds(); b.Empty() || b.Dx() > maxModules || b.Dy() > maxModules {
+				return nil, fmt.Errorf("ticketpdf: a code has 1 to %d modules a side, not %d by %d", maxModules, b.Dx(), b.Dy())
+			}
+		}
 	}
+	printed, err := p.print(language, pages)
+	if err != nil && len(p.fonts) > 0 {
+		// A font that is damaged in a place that New did not try costs Chinese, and no ticket.
+		return (&Printer{}).print(language, pages)
+	}
+	return printed, err
+}
+
+func (p *Printer) print(language string, pages []Page) (printed []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			printed, err = nil, fmt.Errorf("ticketpdf: the library gave up: %v", cause)
+		}
+	}()
+	if language != "zh" || !p.HasFont() {
+		language = "en"
+	}
+	label := languages[language]
 	pdf := fpdf.NewCustom(&fpdf.InitType{UnitStr: "mm", Size: fpdf.SizeType{Wd: width, Ht: height}})
 	at := pages[0].Departure.UTC()
+	if at.IsZero() { // The library takes this for now.
+		at = time.Unix(0, 0).UTC()
+	}
 	pdf.SetCreationDate(at)
 	pdf.SetModificationDate(at)
 	pdf.SetCatalogSort(true)
 	pdf.SetProducer("Interlock", true)
 	pdf.SetTitle(label.title+" "+pages[0].Number, true)
+	pdf.SetLang(language)
 	pdf.SetAutoPageBreak(false, 0)
-	if p.font != nil {
-		pdf.AddUTF8FontFromBytes(family, "", p.font.bytes)
+	s := &sheet{
+		Fpdf: pdf, fonts: p.fonts, embedded: map[string]bool{}, latin: pdf.UnicodeTranslatorFromDescriptor("cp1252"),
 	}
-	s := &sheet{Fpdf: pdf, font: p.font, latin: pdf.UnicodeTranslatorFromDescriptor("cp1252")}
 	for i := range pages {
 		pdf.AddPage()
 		s.ticket(&pages[i], &label)
@@ -123,57 +158,73 @@ func (p *Printer) Print(language string, pages []Page) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// sheet is a document that is being written.
-type sheet struct {
-	*fpdf.Fpdf
-	font *font
-	// latin makes bytes of what Helvetica has.
-	latin func(string) string
+func (s *sheet) ticket(t *Page, label *words) {
+	s.SetFillColor(blue[0], blue[1], blue[2])
+	s.Rect(0, 0, width, 20, "F")
+	s.text(margin, 13, half, look{16, "B", white}, label.title)
+	s.textLeftOf(width-margin, 13, 90, look{11, "", white}, label.order+"  "+t.Number)
+	s.journey(t, label)
+	s.line(83)
+	const quarter = room / 4
+	for i, cell := range [][2]string{
+		{label.coach, t.Coach}, {label.seat, t.Seat}, {label.class, t.Class}, {label.price, t.Price},
+	} {
+		x := margin + float64(i)*quarter
+		s.text(x, 91, quarter-2, caption, cell[0])
+		l := strong(20)
+		if i >= 2 {
+			l = strong(12)
+		}
+		s.text(x, 100, quarter-2, l, cell[1])
+	}
+	s.line(107)
+	s.text(margin, 115, room, caption, label.passenger)
+	s.text(margin, 124, room, strong(18), t.Passenger)
+	s.text(margin, 133, room, caption, label.document)
+	s.text(margin, 139, room, plain, t.Document)
+	if t.Code != nil {
+		s.symbol(t.Code, codeLeft, 32)
+		s.text(codeLeft, 101, codeSide, small, label.show)
+	}
+	s.code(t.CodeText, codeLeft, 107)
 }
 
-func (s *sheet) ticket(t *Page, label *words) {
-	right := width - margin - codeSide
-	room := right - margin - 6
-	s.SetFillColor(blue[0], blue[1], blue[2])
-	s.Rect(0, 0, width, 22, "F")
-	white := [3]int{255, 255, 255}
-	s.text(margin, 14, 15, "B", white, 90, label.title)
-	s.text(width-margin-60, 14, 11, "", white, 60, label.order+"  "+t.Number)
-
-	s.text(margin, 36, 20, "B", ink, room, t.Train+"   "+t.Departure.Format("2006-01-02"))
-	s.text(margin, 56, 30, "B", ink, room/2-2, t.Departure.Format("15:04"))
-	s.text(margin+room/2, 56, 30, "B", ink, room/2, t.Arrival.Format("15:04"))
-	s.text(margin, 65, 13, "", ink, room/2-2, t.From)
-	s.text(margin+room/2, 65, 13, "", ink, room/2, t.To)
-	s.text(margin+room/2, 71, 9, "", grey, room/2, t.Arrival.Format("2006-01-02"))
-
-	s.SetDrawColor(210, 216, 222)
-	s.Line(margin, 77, margin+room, 77)
-	third := room / 3
-	for i, cell := range [][2]string{{label.coach, t.Coach}, {label.seat, t.Seat}, {label.price, t.Price}} {
-		x := margin + float64(i)*third
-		s.text(x, 85, 9, "", grey, third-2, cell[0])
-		size := 20.0
-		if i == 2 {
-			size = 13
-		}
-		s.text(x, 95, size, "B", ink, third-2, cell[1])
+// journey prints the train, and from where and when it goes to where.
+func (s *sheet) journey(t *Page, label *words) {
+	const date = "2006-01-02"
+	const right = margin + half
+	s.text(margin, 32, half-2, caption, label.train)
+	s.text(margin, 41, half-2, strong(20), t.Train)
+	s.text(right, 32, half, caption, label.date)
+	s.text(right, 41, half, strong(20), t.Departure.Format(date))
+	s.text(margin, 51, half-2, caption, label.departure)
+	s.text(right, 51, half, caption, label.arrival)
+	s.text(margin, 63, half-2, strong(30), t.Departure.Format("15:04"))
+	s.text(right, 63, half, strong(30), t.Arrival.Format("15:04"))
+	s.text(margin, 71, half-2, strong(14), t.From)
+	s.text(right, 71, half, strong(14), t.To)
+	// What is not the same at both ends is said.
+	from, to := "", ""
+	if there := t.Arrival.Format(date); there != t.Departure.Format(date) {
+		to = there + "  "
 	}
-	s.text(margin, 103, 10, "", grey, room, t.Class)
-	s.Line(margin, 109, margin+room, 109)
-	s.text(margin, 120, 17, "B", ink, room, t.Passenger)
-	s.text(margin, 128, 11, "", grey, room, t.Document)
-	if t.Code != nil {
-		s.symbol(t.Code, right, 32)
-		s.text(right, 101, 8, "", grey, codeSide, label.show)
-		s.code(t.CodeText, right, 107)
+	if here, there := t.Departure.Format("-07:00"), t.Arrival.Format("-07:00"); here != there {
+		from, to = "UTC"+here, to+"UTC"+there
 	}
+	s.text(margin, 77, half-2, caption, from)
+	s.text(right, 77, half, caption, to)
+}
+
+// line draws a line across the left column.
+func (s *sheet) line(y float64) {
+	s.SetDrawColor(pale[0], pale[1], pale[2])
+	s.Line(margin, y, margin+room, y)
 }
 
 // symbol draws a module of a symbol as a square; those of a row that touch are one, so that no printer leaves gaps.
 func (s *sheet) symbol(code image.Image, x, y float64) {
 	bounds := code.Bounds()
-	side := codeSide / float64(bounds.Dx())
+	side := codeSide / float64(max(bounds.Dx(), bounds.Dy()))
 	s.SetFillColor(0, 0, 0)
 	for row := range bounds.Dy() {
 		for from := 0; from < bounds.Dx(); from++ {
@@ -194,9 +245,14 @@ func isDark(code image.Image, x, y int) bool {
 	return r < 0x8000
 }
 
-// code prints a code's letters in groups of five, for those who have to type them.
+// code prints a code's letters in groups of five, for those who have to type them. A text that has no room on the page
+// is left out: nobody types it, and a part of it is worth nothing.
 func (s *sheet) code(text string, x, y float64) {
-	const group, perLine, size = 5, 7, 6.0
+	const group, perLine, size, step = 5, 7, 6.0, 2.6
+	const lines = 12
+	if len(text) > group*perLine*lines {
+		return
+	}
 	s.SetFont("Courier", "", size)
 	s.SetTextColor(grey[0], grey[1], grey[2])
 	line := ""
@@ -206,106 +262,7 @@ func (s *sheet) code(text string, x, y float64) {
 		if text = text[cut:]; (n+1)%perLine == 0 || len(text) == 0 {
 			s.Text(x, y, line)
 			line = ""
-			y += 2.6
+			y += step
 		}
 	}
-}
-
-// text prints a text from a point on, smaller where it has no room, and cut off where it has none at half of its size.
-func (s *sheet) text(x, y, size float64, style string, colour [3]int, room float64, text string) {
-	runs := s.runs(text)
-	least := size / 2
-	for size > least && s.widthOf(runs, size, style) > room {
-		size -= 0.5
-	}
-	for len(runs) > 0 && s.widthOf(runs, size, style) > room {
-		last := &runs[len(runs)-1]
-		characters := []rune(last.text)
-		if last.text = string(characters[:len(characters)-1]); last.text == "" {
-			runs = runs[:len(runs)-1]
-		}
-	}
-	s.SetTextColor(colour[0], colour[1], colour[2])
-	s.SetDrawColor(colour[0], colour[1], colour[2])
-	for _, r := range runs {
-		x += s.print(&r, x, y, size, style)
-	}
-}
-
-// how a run of characters is printed.
-type how int
-
-const (
-	inHelvetica how = iota
-	inFont
-	asBox
-)
-
-// run is a piece of a text that is printed one way.
-type run struct {
-	how  how
-	text string
-}
-
-// runs are the pieces of a text. Marks that nothing can print are left out.
-func (s *sheet) runs(text string) (all []run) {
-	for _, r := range text {
-		h := asBox
-		switch one := s.latin(string(r)); {
-		case r == 0x200d || r == 0x200c || r >= 0xfe00 && r <= 0xfe0f:
-			continue // joiners, and selectors of variants
-		case r >= ' ' && r <= '~', len(one) == 1 && one != ".":
-			h = inHelvetica
-		case s.font.has(r):
-			h = inFont
-		}
-		if n := len(all); n > 0 && all[n-1].how == h {
-			all[n-1].text += string(r)
-		} else {
-			all = append(all, run{h, string(r)})
-		}
-	}
-	return all
-}
-
-// boxSide is how wide a box is, and what is between two, as parts of the size of the text.
-const boxSide, boxGap = 0.7, 0.15
-
-const pointsPerMillimetre = 72 / 25.4
-
-func (s *sheet) widthOf(runs []run, size float64, style string) (total float64) {
-	for i := range runs {
-		total += s.width(&runs[i], size, style)
-	}
-	return total
-}
-
-func (s *sheet) width(r *run, size float64, style string) float64 {
-	switch r.how {
-	case inHelvetica:
-		s.SetFont("Helvetica", style, size)
-		return s.GetStringWidth(s.latin(r.text))
-	case inFont:
-		s.SetFont(family, "", size)
-		return s.GetStringWidth(r.text)
-	}
-	return float64(len([]rune(r.text))) * (boxSide + boxGap) * size / pointsPerMillimetre
-}
-
-// print prints a run, and returns how wide it is.
-func (s *sheet) print(r *run, x, y, size float64, style string) float64 {
-	width := s.width(r, size, style) // It also sets the font.
-	switch r.how {
-	case inHelvetica:
-		s.Text(x, y, s.latin(r.text))
-	case inFont:
-		s.Text(x, y, r.text)
-	case asBox:
-		side := boxSide * size / pointsPerMillimetre
-		step := (boxSide + boxGap) * size / pointsPerMillimetre
-		for i := range len([]rune(r.text)) {
-			s.Rect(x+float64(i)*step, y-side, side, side, "D")
-		}
-	}
-	return width
 }

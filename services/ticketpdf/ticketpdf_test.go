@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"image"
 	"image/png"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,14 +23,23 @@ import (
 	"interlock/services/ticketpdf"
 )
 
-// printer has a font for Chinese.
+// droid is the font for Chinese that is looked for first, dejavu that for other letters.
+const (
+	droid  = "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"
+	dejavu = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+)
+
+// printer has both fonts.
 func printer(t *testing.T) *ticketpdf.Printer {
 	t.Helper()
+	for file, of := range map[string]string{droid: "fonts-droid-fallback", dejavu: "fonts-dejavu-core"} {
+		if _, err := os.Stat(file); err != nil {
+			missing(t, "a font is missing ("+of+")")
+		}
+	}
 	p, err := ticketpdf.New("")
 	require.NoError(t, err)
-	if !p.HasFont() {
-		missing(t, "there is no font with Chinese (fonts-droid-fallback)")
-	}
+	require.True(t, p.HasFont())
 	return p
 }
 
@@ -40,11 +51,12 @@ func missing(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-func tool(t *testing.T, name string) string {
+// tool finds a program of a Debian package.
+func tool(t *testing.T, name, of string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(t, name+" is not installed (poppler-utils)")
+		missing(t, name+" is not installed ("+of+")")
 	}
 	return path
 }
@@ -89,7 +101,7 @@ func write(t *testing.T, b []byte) string {
 // textOf is the text of a PDF, as another program reads it.
 func textOf(t *testing.T, b []byte) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, "pdftotext"), "-layout", write(t, b), "-").Output()
+	out, err := exec.CommandContext(t.Context(), tool(t, "pdftotext", "poppler-utils"), "-layout", write(t, b), "-").Output()
 	require.NoError(t, err)
 	return string(out)
 }
@@ -101,7 +113,7 @@ func TestPrint_IsReadByOthers(t *testing.T) {
 	for language, title := range map[string]string{"zh": "车票", "en": "Train ticket", "fr": "Train ticket"} {
 		b, err := p.Print(language, []ticketpdf.Page{one})
 		require.NoError(t, err)
-		require.Less(t, len(b), 100_000, "the font is not embedded whole")
+		require.Less(t, len(b), 30_000, "the font is not embedded whole")
 		text := textOf(t, b)
 		for _, want := range []string{
 			title, "北京南", "上海虹桥", "欧阳娜娜", "Müller", "09:00", "13:28", "2030-05-01", "03", "12F", "553.00 CNY",
@@ -112,50 +124,123 @@ func TestPrint_IsReadByOthers(t *testing.T) {
 	}
 	b, err := p.Print("zh", []ticketpdf.Page{one})
 	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), tool(t, "pdftoppm"), "-png", "-r", "200", write(t, b)).Output()
+	picture := pictureOf(t, b)
+	keep(t, "poppler.png", picture)
+	// A scanner is held in front of the code.
+	require.Equal(t, one.CodeText, decode(t, part(picture, picture.Bounds(), 128, 26, 206, 97)))
+}
+
+// pictureOf is a PDF's first page as another program draws it.
+func pictureOf(t *testing.T, b []byte) image.Image {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), tool(t, "pdftoppm", "poppler-utils"), "-png", "-r", "200", write(t, b)).Output()
 	require.NoError(t, err)
-	if keep := os.Getenv("TICKET_PNG"); keep != "" {
-		require.NoError(t, os.WriteFile(keep, out, 0o600))
-	}
 	picture, err := png.Decode(bytes.NewReader(out))
 	require.NoError(t, err)
-	bounds := picture.Bounds()
-	// A scanner is held in front of the code: the right half.
-	half := picture.(interface {
-		SubImage(image.Rectangle) image.Image
-	}).SubImage(image.Rect(bounds.Dx()*6/10, bounds.Dy()/6, bounds.Dx(), bounds.Dy()*2/3))
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(half)
+	return picture
+}
+
+// keep leaves a picture for a person to look at, in the folder TICKET_PICTURES.
+func keep(t *testing.T, name string, picture image.Image) {
+	t.Helper()
+	folder := os.Getenv("TICKET_PICTURES")
+	if folder == "" {
+		return
+	}
+	f, err := os.Create(filepath.Join(folder, name))
+	require.NoError(t, err)
+	require.NoError(t, png.Encode(f, picture))
+	require.NoError(t, f.Close())
+}
+
+// decode reads the code in a picture.
+func decode(t *testing.T, picture image.Image) string {
+	t.Helper()
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
 	require.NoError(t, err)
 	read, err := aztecreader.NewAztecReader().Decode(bitmap, nil)
 	require.NoError(t, err)
-	require.Equal(t, one.CodeText, read.GetText())
+	return read.GetText()
 }
 
-// TestPrint_SameBytes prints the same twice.
+// TestPrint_SameBytes prints the same at other times, and from several goroutines.
 func TestPrint_SameBytes(t *testing.T) {
 	p := printer(t)
 	one := page(t)
-	first, err := p.Print("zh", []ticketpdf.Page{one, one})
-	require.NoError(t, err)
-	second, err := p.Print("zh", []ticketpdf.Page{one, one})
-	require.NoError(t, err)
-	require.Equal(t, first, second)
-	_, err = p.Print("zh", nil)
-	require.Error(t, err)
-	_, err = p.Print("zh", make([]ticketpdf.Page, 10))
-	require.Error(t, err)
+	for name, pages := range map[string][]ticketpdf.Page{"two": {one, one}, "without times": {{Passenger: "王", Seat: "1A"}}} {
+		first, err := p.Print("zh", pages)
+		require.NoError(t, err)
+		require.NotContains(t, string(first), time.Now().UTC().Format("D:2006"), name)
+		var all sync.WaitGroup
+		again := make([][]byte, 4)
+		for i := range again {
+			all.Go(func() { again[i], _ = printer(t).Print("zh", pages) })
+		}
+		all.Wait()
+		for _, b := range again {
+			require.True(t, bytes.Equal(first, b), name)
+		}
+	}
 }
 
-// TestPrint_WithoutFont prints boxes for what nothing can print, and all the rest.
+// TestPrint_Refuses what is no order's, and what is no symbol.
+func TestPrint_Refuses(t *testing.T) {
+	p := &ticketpdf.Printer{}
+	for want, pages := range map[string][]ticketpdf.Page{
+		"1 to 9 tickets, not 0":             nil,
+		"1 to 9 tickets, not 10":            make([]ticketpdf.Page, 10),
+		"1 to 200 modules a side, not 0 by": {{Code: image.NewGray(image.Rectangle{})}},
+		"modules a side, not 201 by 1":      {{}, {Code: image.NewGray(image.Rect(0, 0, 201, 1))}},
+	} {
+		_, err := p.Print("zh", pages)
+		require.ErrorContains(t, err, want)
+	}
+	nine, err := p.Print("en", make([]ticketpdf.Page, ticketpdf.MaxPages))
+	require.NoError(t, err)
+	require.Equal(t, 9, strings.Count(textOf(t, nine), "Train ticket"))
+}
+
+// TestPrint_WithoutFont prints boxes for what nothing can print, and all the rest. What the boxes stand for is there for
+// who copies it.
 func TestPrint_WithoutFont(t *testing.T) {
 	p := &ticketpdf.Printer{}
 	one := page(t)
 	b, err := p.Print("zh", []ticketpdf.Page{one})
 	require.NoError(t, err)
 	text := textOf(t, b)
-	for _, want := range []string{"Train ticket", "Müller", "09:00", "12F"} {
+	for _, want := range []string{"Train ticket", "Müller", "09:00", "12F", "欧阳娜娜", "上海虹桥"} {
 		require.Contains(t, text, want)
 	}
+	picture := pictureOf(t, b)
+	require.Equal(t, one.CodeText, decode(t, part(picture, picture.Bounds(), 128, 26, 206, 97)))
+}
+
+// TestPrint_Scripts prints names of many scripts, and has the text of those that it can only print as boxes.
+func TestPrint_Scripts(t *testing.T) {
+	p := printer(t)
+	for name, want := range map[string]string{
+		"Łódź Fabryczna": "", "Nguyễn Thị Hằng": "", "Ελένη Παπαδοπούλου": "", "Ирина Щукина": "", "阿依古丽·买买提": "",
+		"㛃䶮": "", "さくら": "", "O’Brien": "", "e\u0301": "é", "王\u200d五\n六": "王五 六", "\xff王": "\ufffd王", "a\u202eb": "ab",
+		"𠮷野": "", "👩": "", "김민준": "", "สมชาย": "",
+	} {
+		if want == "" {
+			want = name
+		}
+		b, err := p.Print("en", []ticketpdf.Page{{Passenger: name}})
+		require.NoError(t, err)
+		require.Contains(t, textOf(t, b), want)
+	}
+}
+
+// TestPrint_OneFontForAWord prints no word half in one font and half in another.
+func TestPrint_OneFontForAWord(t *testing.T) {
+	p := printer(t)
+	b, err := p.Print("en", []ticketpdf.Page{{From: "Łódź Kaliska"}})
+	require.NoError(t, err)
+	fonts, err := exec.CommandContext(t.Context(), tool(t, "pdffonts", "poppler-utils"), write(t, b)).Output()
+	require.NoError(t, err)
+	require.Contains(t, string(fonts), "embedded1", "the second font has Polish")
+	require.NotContains(t, string(fonts), "embedded0", "a font that is not used is not embedded")
 }
 
 // TestPrint_AnyName prints whatever people are called.
@@ -177,20 +262,73 @@ func TestPrint_AnyName(t *testing.T) {
 
 // TestNew_Refuses what is no font that can be embedded.
 func TestNew_Refuses(t *testing.T) {
-	good, err := os.ReadFile("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf")
-	if err != nil {
-		missing(t, "there is no font with Chinese (fonts-droid-fallback)")
-	}
+	printer(t)
+	good, err := os.ReadFile(droid)
+	require.NoError(t, err)
 	folder := t.TempDir()
-	for name, b := range map[string][]byte{
-		"empty": {}, "text": []byte("no font"), "cff": append([]byte("OTTO"), good[4:1000]...),
-		"collection": append([]byte("ttcf"), good[4:1000]...), "cut": good[:5000], "cut late": good[:len(good)/2],
+	const kind = "no font with TrueType outlines"
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"empty":      {nil, kind},
+		"text":       {[]byte("no font"), kind},
+		"cff":        {append([]byte("OTTO"), good[4:]...), kind},
+		"collection": {append([]byte("ttcf"), good[4:]...), kind},
+		"cut":        {good[:5000], "damaged"},
+		"cut late":   {good[:len(good)/2], "damaged"},
+		"huge":       {make([]byte, 64<<20+1), "longer than"},
 	} {
 		file := filepath.Join(folder, name)
-		require.NoError(t, os.WriteFile(file, b, 0o600))
+		require.NoError(t, os.WriteFile(file, c.b, 0o600))
 		_, err := ticketpdf.New(file)
 		require.ErrorContains(t, err, file, name)
+		require.ErrorContains(t, err, c.want, name)
 	}
 	_, err = ticketpdf.New(filepath.Join(folder, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = ticketpdf.New(folder)
+	require.Error(t, err)
+}
+
+// TestNew_NamedFont is used before those in the usual places, which have what it lacks.
+func TestNew_NamedFont(t *testing.T) {
+	printer(t)
+	p, err := ticketpdf.New(dejavu)
+	require.NoError(t, err)
+	require.True(t, p.HasFont(), "the usual places have Chinese")
+	b, err := p.Print("zh", []ticketpdf.Page{{Passenger: "王 Łukasz"}})
+	require.NoError(t, err)
+	fonts, err := exec.CommandContext(t.Context(), tool(t, "pdffonts", "poppler-utils"), write(t, b)).Output()
+	require.NoError(t, err)
+	require.Contains(t, string(fonts), "embedded0")
+	require.Contains(t, string(fonts), "embedded1")
+}
+
+// TestNew_DamagedFont prints all tickets with whatever font was taken.
+func TestNew_DamagedFont(t *testing.T) {
+	printer(t)
+	good, err := os.ReadFile(dejavu)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "damaged.ttf")
+	var refused int
+	for seed := range uint64(24) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		b := bytes.Clone(good)
+		// The directory and the small tables are hit as often as the large ones.
+		for range 1 + random.IntN(40) {
+			b[random.IntN(min(len(b), 12<<random.IntN(18)))] = byte(random.Uint32())
+		}
+		require.NoError(t, os.WriteFile(file, b, 0o600))
+		p, err := ticketpdf.New(file)
+		if err != nil {
+			require.ErrorContains(t, err, file)
+			refused++
+			continue
+		}
+		printed, err := p.Print("en", []ticketpdf.Page{{Passenger: "Łukasz Ελένη Ирина Nguyễn ǅ王", Seat: "12F"}})
+		require.NoError(t, err, "seed %d", seed)
+		require.Contains(t, textOf(t, printed), "12F", "seed %d", seed)
+	}
+	t.Logf("%d of 24 were refused", refused)
 }
