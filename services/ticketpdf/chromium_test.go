@@ -80,7 +80,8 @@ func inChromium(t *testing.T, chromium string, printed []byte, wait time.Duratio
 	file := filepath.Join(folder, "ticket.png")
 	// No sandbox: tests run as root in containers, where Chromium's has no user namespace to live in.
 	out, err := exec.CommandContext(t.Context(), chromium, "--headless=new", "--no-sandbox", "--disable-gpu",
-		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--hide-scrollbars",
 		"--user-data-dir="+filepath.Join(folder, "profile"), "--window-size=1400,1150", "--screenshot="+file,
 		server.URL).CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -34,9 +34,9 @@ type Page struct {
 // Printer prints tickets. It may be used by many goroutines.
 type Printer struct{ fonts []*font }
 
-// New makes a Printer. file is a font for what Helvetica lacks, such as Chinese: a .ttf with TrueType outlines. What that
-// font lacks as well, and everything with "", comes from the fonts in the usual places. A box is printed for what none
-// has.
+// New makes a Printer. file is a font for what Helvetica lacks, such as Chinese: a .ttf with TrueType outlines. What
+// that font lacks as well, and everything with "", comes from the fonts in the usual places. A box is printed for what
+// none has.
 func New(file string) (*Printer, error) {
 	fonts, err := findFonts(file)
 	if err != nil {

@@ -101,7 +101,8 @@ func write(t *testing.T, b []byte) string {
 // textOf is the text of a PDF, as another program reads it.
 func textOf(t *testing.T, b []byte) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, "pdftotext", "poppler-utils"), "-layout", write(t, b), "-").Output()
+	pdftotext := tool(t, "pdftotext", "poppler-utils")
+	out, err := exec.CommandContext(t.Context(), pdftotext, "-layout", write(t, b), "-").Output()
 	require.NoError(t, err)
 	return string(out)
 }
@@ -133,7 +134,8 @@ func TestPrint_IsReadByOthers(t *testing.T) {
 // pictureOf is a PDF's first page as another program draws it.
 func pictureOf(t *testing.T, b []byte) image.Image {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, "pdftoppm", "poppler-utils"), "-png", "-r", "200", write(t, b)).Output()
+	out, err := exec.CommandContext(t.Context(), tool(t, "pdftoppm", "poppler-utils"), "-png", "-r", "200",
+		write(t, b)).Output()
 	require.NoError(t, err)
 	picture, err := png.Decode(bytes.NewReader(out))
 	require.NoError(t, err)
@@ -167,7 +169,9 @@ func decode(t *testing.T, picture image.Image) string {
 func TestPrint_SameBytes(t *testing.T) {
 	p := printer(t)
 	one := page(t)
-	for name, pages := range map[string][]ticketpdf.Page{"two": {one, one}, "without times": {{Passenger: "王", Seat: "1A"}}} {
+	for name, pages := range map[string][]ticketpdf.Page{
+		"two": {one, one}, "without times": {{Passenger: "王", Seat: "1A"}},
+	} {
 		first, err := p.Print("zh", pages)
 		require.NoError(t, err)
 		require.NotContains(t, string(first), time.Now().UTC().Format("D:2006"), name)
@@ -200,8 +204,8 @@ func TestPrint_Refuses(t *testing.T) {
 	require.Equal(t, 9, strings.Count(textOf(t, nine), "Train ticket"))
 }
 
-// TestPrint_WithoutFont prints boxes for what nothing can print, and all the rest. What the boxes stand for is there for
-// who copies it.
+// TestPrint_WithoutFont prints boxes for what nothing can print, and all the rest. What the boxes stand for is there
+// for who copies it.
 func TestPrint_WithoutFont(t *testing.T) {
 	p := &ticketpdf.Printer{}
 	one := page(t)
@@ -249,8 +253,8 @@ func TestPrint_AnyName(t *testing.T) {
 	one := page(t)
 	rapid.Check(t, func(t *rapid.T) {
 		one.Passenger = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
-			"", "𠮷野家", "محمد", "אברהם", "Åsa Öz", "e\u0301", "👩\u200d👩\u200d👧", "\ufffd", "\u202e", "(a)\\", "ｱ", strings.Repeat("王", 64),
-			strings.Repeat("W", 64), "Nguyễn", "Łukasz", "Ελένη", "Ирина",
+			"", "𠮷野家", "محمد", "אברהם", "Åsa Öz", "e\u0301", "👩\u200d👩\u200d👧", "\ufffd", "\u202e", "(a)\\", "ｱ",
+			strings.Repeat("王", 64), strings.Repeat("W", 64), "Nguyễn", "Łukasz", "Ελένη", "Ирина",
 		})).Draw(t, "name")
 		one.From, one.Seat = one.Passenger, one.Passenger
 		_, err := p.Print("zh", []ticketpdf.Page{one})
