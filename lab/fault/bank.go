@@ -322,7 +322,7 @@ func primaryKilledDuringPayments() Fault {
 		}
 		at := time.Now()
 		return func(ctx context.Context) (Injected, error) {
-			under := payingAt(s.Workload.Log().Calls(), at)
+			under := underWayAt(s.Workload.Log().Calls(), history.Pay, at)
 			proof, err := heal(ctx)
 			proof.Facts["payments_under_way"] = under
 			proof.Fired = proof.Fired && under > 0
@@ -332,10 +332,10 @@ func primaryKilledDuringPayments() Fault {
 	return f
 }
 
-// payingAt is how many payments had begun by a moment and were not over.
-func payingAt(calls []history.Call, at time.Time) (n int) {
+// underWayAt is how many requests of a kind had begun by a moment and were not over.
+func underWayAt(calls []history.Call, kind history.Kind, at time.Time) (n int) {
 	for request, attempts := range history.ByRequest(calls) {
-		if request.Kind != history.Pay || !attempts[0].Start.Before(at) {
+		if request.Kind != kind || !attempts[0].Start.Before(at) {
 			continue
 		}
 		if last := attempts[len(attempts)-1]; last.End.After(at) || !last.Outcome.Resolved() {

@@ -12,6 +12,8 @@ import (
 
 	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/pause"
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 	"interlock/services/rail"
@@ -56,54 +58,119 @@ func (s *Scene) committed(ctx context.Context, held *failpoints.Held) (bool, err
 }
 
 // primaryKilledDuringRefunds kills the primary of the ledger and of the payments while tickets are given back and
-// changed. One that was just given back, or is being changed, is held until the primary is gone: its buyer was not told,
-// and what follows it was not begun.
+// changed. One server holds a step of a change and another one a refund, until the primary is gone: no buyer was told
+// of either, and what follows was not begun.
 func primaryKilledDuringRefunds() Fault {
 	f := primaryKilled()
 	f.Name, f.Area, f.Returns, f.Alone, f.Slow = "primary_killed_during_refunds", refundsArea, true, true, moneySlow
 	f.Shape = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, MessagesApart: true, Bank: true, Hold: payHold}
 	inject := f.Inject
 	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
-		points := []failpoints.Point{failpoints.AfterRefunded, failpoints.AfterChanging, failpoints.AfterReplaced}
-		point := points[s.Seed%uint64(len(points))]
-		_, held, release, err := s.holdFirst(ctx, s.Cluster.Servers(), point)
+		steps := []failpoints.Point{failpoints.AfterChanging, failpoints.AfterReplaced}
+		change, refund, release, err := s.holdBoth(ctx, steps[s.Seed%uint64(len(steps))])
 		if err != nil {
 			return nil, err
 		}
-		on, err := s.committed(ctx, held)
-		if err != nil {
-			release()
-			return nil, err
-		}
+		defer release()
+		killed := time.Now()
 		heal, err := inject(ctx, s)
-		release()
 		if err != nil {
 			return heal, err
 		}
-		at := time.Now()
+		gone := time.Now()
 		return func(ctx context.Context) (Injected, error) {
-			under := hitSince(s.Workload.Log().Calls(), at, history.Refund, history.Change)
+			calls := s.Workload.Log().Calls()
 			proof, err := heal(ctx)
-			proof.Facts["refunds_and_changes_hit"], proof.Facts[string(point)] = under, *held
-			proof.Fired = proof.Fired && on && held.Order != ""
+			proof.Facts["refunds_under_way"] = underWayAt(calls, history.Refund, killed)
+			proof.Facts["changes_under_way"] = underWayAt(calls, history.Change, killed)
+			for _, one := range []*heldReturn{change, refund} {
+				one.UnderWay = !toldBy(calls, one.kind, one.Number, gone)
+				proof.Facts[string(one.Point)] = one
+				proof.Fired = proof.Fired && one.OnPrimary && one.UnderWay
+			}
 			return proof, err
 		}, nil
 	}
 	return f
 }
 
-// hitSince is how many requests of some kinds met what broke at a moment: they were under way then, or asked soon after
-// it and did not get their answer at once.
-func hitSince(calls []history.Call, at time.Time, kinds ...history.Kind) (n int) {
-	for request, attempts := range history.ByRequest(calls) {
-		if slices.Contains(kinds, request.Kind) && slices.ContainsFunc(attempts, func(c history.Call) bool {
-			soon := c.Start.After(at) && c.Start.Before(at.Add(resumeWithin))
-			return c.Start.Before(at) && c.End.After(at) || soon && !c.Outcome.Resolved() && c.Code != "QUOTE_STALE"
-		}) {
-			n++
+// heldReturn is a ticket that is given back or changed. A server holds it right after a commit of it.
+type heldReturn struct {
+	failpoints.Held
+	Server string `json:"server"`
+	// Number is the number of the order whose ticket it is.
+	Number string `json:"number"`
+	// OnPrimary tells whether the primary has the commit, UnderWay whether the buyer did not know of it when the
+	// primary was gone.
+	OnPrimary bool `json:"on_primary"`
+	UnderWay  bool `json:"under_way"`
+
+	kind    history.Kind
+	release func()
+}
+
+// holdReturn has one of some servers hold the next refund or change that comes by a point.
+func (s *Scene) holdReturn(
+	ctx context.Context, of []*servers.Program, kind history.Kind, point failpoints.Point,
+) (h *heldReturn, by *servers.Program, err error) {
+	by, held, release, err := s.holdFirst(ctx, of, point)
+	if err != nil {
+		return nil, nil, err
+	}
+	h = &heldReturn{Held: *held, Server: by.Addr(), kind: kind, release: release}
+	if h.OnPrimary, err = s.committed(ctx, held); err == nil {
+		var primary *servers.SQLServer
+		if primary, err = primaryOf(ctx, s.Cluster); err == nil {
+			// A replacement belongs to the change of another order's ticket.
+			h.Number, err = ask(ctx, primary, "SELECT n.number FROM "+cluster.Database+".orders o JOIN "+
+				cluster.Database+".orders n ON n.id = COALESCE(o.replaces_order, o.id) WHERE o.id = ?", held.Order)
 		}
 	}
-	return n
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return h, by, nil
+}
+
+// bothTries is how often a change and a refund are held. A buyer whose server holds the change asks the other one as
+// well, and may be told by it while the refund is waited for. Then both are held anew.
+const bothTries = 5
+
+// holdBoth has one server hold a change at a step, and another a refund, so that neither buyer was told.
+func (s *Scene) holdBoth(
+	ctx context.Context, step failpoints.Point,
+) (change, refund *heldReturn, release func(), err error) {
+	all := s.Cluster.Servers()
+	for range bothTries {
+		var by *servers.Program
+		if change, by, err = s.holdReturn(ctx, all, history.Change, step); err != nil {
+			return nil, nil, nil, err
+		}
+		others := slices.DeleteFunc(slices.Clone(all), func(p *servers.Program) bool { return p == by })
+		if refund, _, err = s.holdReturn(ctx, others, history.Refund, failpoints.AfterRefunded); err != nil {
+			change.release()
+			return nil, nil, nil, err
+		}
+		release = func() {
+			change.release()
+			refund.release()
+		}
+		calls, now := s.Workload.Log().Calls(), time.Now()
+		if !toldBy(calls, history.Change, change.Number, now) && !toldBy(calls, history.Refund, refund.Number, now) {
+			s.Log.Info("a change and a refund are held", "change", *change, "refund", *refund)
+			return change, refund, release, nil
+		}
+		release()
+	}
+	return nil, nil, nil, fmt.Errorf("in %d tries, no change was held for as long as a refund", bothTries)
+}
+
+// toldBy tells whether a buyer knew by a moment what became of the ticket of an order.
+func toldBy(calls []history.Call, kind history.Kind, number string, at time.Time) bool {
+	return slices.ContainsFunc(calls, func(c history.Call) bool {
+		return c.Kind == kind && c.Key == number && c.Outcome.Resolved() && !c.End.After(at)
+	})
 }
 
 // bothAtOnce is how many have one ticket given back and changed at the same time, again and again.
