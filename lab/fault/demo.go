@@ -127,7 +127,7 @@ func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.W
 func (p *play) seat(who string, n int) clients.Want {
 	return clients.Want{
 		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("demo-%s-%d", who, n),
-		Passenger: rail.Passenger{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)},
+		Passengers: []rail.Passenger{{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)}},
 	}
 }
 
@@ -152,9 +152,9 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 		if a.Order == nil || b.Order == nil {
 			continue
 		}
-		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: "+
-			"order %s, coach %s, seat %s.",
-			a.Order.Number, a.Order.Coach, a.Order.Seat, b.Order.Number, b.Order.Coach, b.Order.Seat)
+		say("A and B ask two servers for it at the same moment. A is told: order %s, %s. B is told: "+
+			"order %s, %s.",
+			a.Order.Number, a.Order.Seats(), b.Order.Number, b.Order.Seats())
 		overlap, _, _, err := p.checks(ctx, workload.Log().Calls(), n)
 		if err != nil {
 			return err
@@ -221,7 +221,7 @@ func (p *play) buyOne(ctx context.Context, who string, n int, at *servers.Progra
 	if c.Order == nil {
 		return nil, fmt.Errorf("%s got no ticket: %s %s %s", who, c.Outcome, c.Code, c.Problem)
 	}
-	say("%s is told: order %s, coach %s, seat %s.", who, c.Order.Number, c.Order.Coach, c.Order.Seat)
+	say("%s is told: order %s, %s.", who, c.Order.Number, c.Order.Seats())
 	return workload.Log().Calls(), nil
 }
 
@@ -330,9 +330,8 @@ func (p *play) buyAcrossDeath(
 	if err != nil {
 		return first, err
 	}
-	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, "+
-		"seat %s.",
-		now.Addr(), victim.Addr(), a.call.End.Sub(killed).Seconds(), order.Number, order.Coach, order.Seat)
+	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, %s.",
+		now.Addr(), victim.Addr(), a.call.End.Sub(killed).Seconds(), order.Number, order.Seats())
 	return first, nil
 }
 

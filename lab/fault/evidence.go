@@ -150,16 +150,15 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		var t history.Stored
 		var placed, ended, paid, payBy, paying, captureBy, ownVersion, ownAt int64
 		var key string
-		var n int
 		var sealed []byte
 		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion,
 			&t.EndedVersion, &placed, &ended, &paid, &payBy, &paying, &captureBy,
 			&t.Own, &ownVersion, &t.Replaces, &t.Withdrawn, &ownAt,
 			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency,
-			&t.OrderID, &n, &key, &sealed); err != nil {
+			&t.OrderID, &t.Ticket, &key, &sealed); err != nil {
 			return nil, err
 		}
-		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), t.OrderID, n, key, sealed); err != nil {
+		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), t.OrderID, t.Ticket, key, sealed); err != nil {
 			return nil, err
 		}
 		if ownVersion != 0 && ownVersion != t.EndedVersion {

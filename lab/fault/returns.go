@@ -19,6 +19,40 @@ import (
 	"interlock/services/rail"
 )
 
+// withParties adds to a fault's proof of how many parties one ticket had been given back by then, and of how many one
+// had been changed, and asks for some.
+func withParties(f Fault) Fault {
+	return f.healed(func(s *Scene, proof *Injected) {
+		refunded, changed := partlyReturned(s.Workload.Log().Calls())
+		proof.Facts["parties_with_one_refunded"], proof.Facts["parties_with_one_changed"] = refunded, changed
+		proof.Fired = proof.Fired && refunded+changed > 0
+	})
+}
+
+// partlyReturned is of how many orders with several tickets one was given back, and of how many one was changed.
+func partlyReturned(calls []history.Call) (refunded, changed int) {
+	party, done := map[string]bool{}, map[history.Request]bool{}
+	for _, c := range calls {
+		if c.Kind == history.Place && c.Order != nil {
+			party[c.Order.Number] = len(c.Order.Tickets) > 1
+		}
+	}
+	for _, c := range calls {
+		if c.Outcome != history.Done || c.Ticket == "" || !party[c.Key] || done[c.Request] {
+			continue
+		}
+		done[c.Request] = true
+		switch c.Kind {
+		case history.Refund:
+			refunded++
+		case history.Change:
+			changed++
+		case history.Place, history.Pay, history.Cancel, history.Search:
+		}
+	}
+	return refunded, changed
+}
+
 // changeKilled kills a server at every step of a change from one run to another, and starts it again each time. Another
 // server, or the same one once it is back, carries on: C5 judges that the traveller has one of both tickets, and C12
 // the money.

@@ -40,7 +40,8 @@ func Table() []Fault {
 		relayKilled(), consumerKilled(), messagesRedisKilled(), messagesRedisFlushed(),
 		payKilled(), providerSlow(), providerDead(), providerLate(),
 		webhookLost(), webhookTripled(), webhookOutOfOrder(), webhookForged(), primaryKilledDuringPayments(),
-		changeKilled(), primaryKilledDuringRefunds(), refundAndChangeAtOnce(), withdrawnWhilePaying(),
+		withParties(changeKilled()), withParties(primaryKilledDuringRefunds()), withParties(refundAndChangeAtOnce()),
+		withParties(withdrawnWhilePaying()),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }

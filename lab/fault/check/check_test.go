@@ -67,7 +67,7 @@ func call(
 		Start: at(from), End: at(to), Outcome: outcome, Order: order,
 	}
 	if order != nil {
-		c.Passenger = passenger(order.Number)
+		c.Passengers = []rail.Passenger{passenger(order.Number)}
 	}
 	return c
 }
@@ -85,8 +85,11 @@ func passenger(number string) rail.Passenger {
 
 func order(number, seat string, version int64, state rail.OrderState) *history.Order {
 	o := &history.Order{
-		ID: "id-" + number, Number: number, Version: version, State: state, Coach: "3", Seat: seat, Total: price,
-		Name: passenger(number).Name, DocumentMasked: passenger(number).DocumentNumberMasked(),
+		ID: "id-" + number, Number: number, Version: version, State: state, Total: price,
+		Tickets: []history.Ticket{{
+			ID: "ticket-" + number, Coach: "3", Seat: seat, Name: passenger(number).Name,
+			DocumentMasked: passenger(number).DocumentNumberMasked(),
+		}},
 	}
 	if state == rail.OnHold {
 		o.PayBy = payBy
@@ -158,7 +161,7 @@ func good() *example {
 func returned() *example {
 	s := good()
 	changed := call(history.Change, "cid", "C1", 7, 8, history.Done, order("N1", "23B", 2, rail.Paid))
-	changed.To, changed.Passenger = 2, passenger("N1")
+	changed.To, changed.Passengers = 2, []rail.Passenger{passenger("N1")}
 	s.calls[3] = call(history.Refund, "bob", "B1", 2.5, 3, history.Done, order("B1", "23B", 3, rail.Returned))
 	s.calls = append(s.calls, call(history.Pay, "bob", "B1", 2.1, 2.3, history.Done, order("B1", "23B", 2, rail.Paid)),
 		call(history.Pay, "cid", "C1", 4.1, 4.3, history.Done, order("C1", "23B", 2, rail.Paid)), changed)
@@ -202,16 +205,90 @@ func TestChecks_RefundsAndChanges(t *testing.T) {
 			again.Order = order("N2", "23B", 2, rail.Paid)
 			s.calls = append(s.calls, again)
 		},
-		"C5: the refund of B1 took effect":                         func(s *example) { s.primary.Tickets[1].EndedAt = at(2.3) },
-		"C5: the change of C1 took effect":                         func(s *example) { s.primary.Tickets[3].PlacedAt = at(9) },
-		"C5: the ticket of order B1 was given back, and no client": func(s *example) { s.calls[3].Key = "X1" },
-		"C5: the ticket of order C1 was changed, and no client":    func(s *example) { s.calls[8].Key = "X1" },
+		"C5: the refund of B1 took effect":                       func(s *example) { s.primary.Tickets[1].EndedAt = at(2.3) },
+		"C5: the change of C1 took effect":                       func(s *example) { s.primary.Tickets[3].PlacedAt = at(9) },
+		"C5: a ticket of order B1 was given back, and no client": func(s *example) { s.calls[3].Key = "X1" },
+		"C5: a ticket of order C1 was changed, and no client":    func(s *example) { s.calls[8].Key = "X1" },
 		"C5: T12@2019-10-12, replayed: order N1": func(s *example) {
 			s.primary.Tickets[2].EndedVersion++
 			s.primary.Tickets[2].EndedAt = at(7.501)
 		},
 	} {
 		s := returned()
+		plant(s)
+		var said []string
+		for _, r := range all(s) {
+			for _, example := range r.Examples {
+				said = append(said, r.Name+": "+example)
+			}
+		}
+		require.Contains(t, strings.Join(said, "\n"), says)
+	}
+}
+
+// party is a history in which pia buys both seats for two, and gives the second ticket back. One asks for both seats
+// then, and is told that there are not so many. Another has the one that is left.
+func party() *example {
+	s := good()
+	told := func(version int64, state rail.OrderState) *history.Order {
+		o := order("P1", "23A", version, state)
+		o.Tickets = append(o.Tickets, order("P2", "23B", 1, state).Tickets...)
+		return o
+	}
+	two := []rail.Passenger{passenger("P1"), passenger("P2")}
+	s.calls = []history.Call{
+		call(history.Place, "pia", "key-pia", 0, 1, history.Done, told(1, rail.OnHold)),
+		call(history.Pay, "pia", "P1", 2, 3, history.Done, told(2, rail.Paid)),
+		call(history.Refund, "pia", "P1", 4, 5, history.Done, told(3, rail.Paid)),
+		call(history.Place, "quy", "key-quy", 6, 7, history.Refused, nil),
+		call(history.Place, "rob", "key-rob", 8, 9, history.Done, order("R1", "23B", 1, rail.OnHold)),
+	}
+	for i := range 4 {
+		s.calls[i].Passengers = two
+	}
+	s.calls[2].Ticket, s.calls[3].Code = "ticket-P2", "SOLD_OUT"
+	a := stored("P1", "pia", "key-pia", "23A", 0, rail.Paid, 4, 0.5, 0)
+	a.PaidAt = at(2.5)
+	b := a
+	b.Ticket, b.Seat, b.SeatIndex, b.Passenger, b.Own = 1, "23B", 1, passenger("P2"), rail.TicketRefunded
+	b.EndedAt, b.EndedVersion = at(4.5), versionAt(4.5)
+	s.primary.Tickets = []history.Stored{b, a, stored("R1", "rob", "key-rob", "23B", 1, rail.OnHold, 1, 8.5, 0)}
+	return s
+}
+
+func TestChecks_Parties(t *testing.T) {
+	all := func(s *example) []*check.Result {
+		return []*check.Result{
+			check.Overlap([]history.Member{s.primary}), check.Kept(s.calls, s.primary), check.Refused(s.calls, s.primary),
+			check.Resolved(s.calls, s.primary, at(1)), s.linear(),
+		}
+	}
+	for _, r := range all(party()) {
+		require.True(t, r.OK, "%s: %v", r.Name, r.Examples)
+	}
+	for says, plant := range map[string]func(*example){
+		"C1: primary: T12@2019-10-12 coach 3 seat 23B is sold": func(s *example) { s.primary.Tickets[0].Own = "" },
+		"C2: order P1 was told with coach 3 seat 23B, and the primary has coach 3 seat 23C": func(s *example) {
+			s.primary.Tickets[0].Seat = "23C"
+		},
+		"told with 2 tickets, and the primary has it with 1": func(s *example) { s.primary.Tickets = s.primary.Tickets[1:] },
+		"for 2 passengers and told with 1 tickets": func(s *example) {
+			s.calls[0].Order.Tickets = s.calls[0].Order.Tickets[:1]
+		},
+		"C2: pia was told of order P1 (place, coach 3, seat 23A; coach 3, seat 23B)": func(s *example) {
+			s.primary.Tickets = s.primary.Tickets[2:]
+		},
+		"C3: pia was told refused (WRONG_STATE) when it asked for a refund of order P1, and a ticket": func(s *example) {
+			s.calls[2].Outcome, s.calls[2].Code, s.calls[2].Order = history.Refused, "WRONG_STATE", nil
+		},
+		"C5: the refund of P1 took effect":                       func(s *example) { s.primary.Tickets[0].EndedAt = at(3) },
+		"C5: a ticket of order P1 was given back, and no client": func(s *example) { s.calls[2].Key = "X1" },
+		"C5: quy was told that no seat of SECOND is left for 1":  func(s *example) { s.calls[3].Passengers = nil },
+		"C5: T12@2019-10-12 coach 3 seat 23B: its 2 sales and": func(s *example) {
+			s.primary.Tickets = s.primary.Tickets[2:]
+		},
+	} {
+		s := party()
 		plant(s)
 		var said []string
 		for _, r := range all(s) {
@@ -318,8 +395,8 @@ func TestKept_ToldWrong(t *testing.T) {
 		"to be paid 1s later than":  func(o *history.Order) { o.PayBy = payBy.Add(time.Second) },
 		"later than the primary":    func(o *history.Order) { o.PayBy = time.Time{} },
 		"told for 553.01 CNY":       func(o *history.Order) { o.Total.Minor++ },
-		"told for 王A1 with 11*":     func(o *history.Order) { o.DocumentMasked = "11**********" },
-		"told for nobody with 110*": func(o *history.Order) { o.Name = "nobody" },
+		"told for 王A1 with 11*":     func(o *history.Order) { o.Tickets[0].DocumentMasked = "11**********" },
+		"told for nobody with 110*": func(o *history.Order) { o.Tickets[0].Name = "nobody" },
 	} {
 		s := good()
 		change(s.calls[1].Order)

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"interlock/lab/fault/history"
 	"interlock/services/rail"
@@ -11,21 +12,34 @@ import (
 // its time to pay and its passenger, for the trip and the key that were asked for, and at least as far on.
 func Kept(calls []history.Call, primary history.Member) *Result {
 	r := begin("C2")
-	stored := map[string]history.Stored{}
+	stored := map[string][]history.Stored{}
 	for _, t := range primary.Tickets {
-		stored[t.Number] = t
+		stored[t.Number] = append(stored[t.Number], t)
+	}
+	for _, of := range stored {
+		slices.SortFunc(of, func(a, b history.Stored) int { return a.Ticket - b.Ticket })
 	}
 	for _, c := range calls {
 		if c.Outcome != history.Done || c.Order == nil || c.Kind == history.Search {
 			continue
 		}
 		r.Looked++
-		has, ok := stored[c.Order.Number]
-		if !ok {
-			r.wrong("%s was told of order %s (%s, coach %s seat %s) by %s, and the primary does not have it",
-				c.Buyer, c.Order.Number, c.Kind, c.Order.Coach, c.Order.Seat, c.Server)
-		} else if difference := keptOtherwise(c, has); difference != "" {
-			r.wrong("order %s %s", c.Order.Number, difference)
+		has := stored[c.Order.Number]
+		if len(has) == 0 {
+			r.wrong("%s was told of order %s (%s, %s) by %s, and the primary does not have it",
+				c.Buyer, c.Order.Number, c.Kind, c.Order.Seats(), c.Server)
+			continue
+		}
+		if told := len(c.Order.Tickets); told != len(has) || told != len(c.Passengers) {
+			r.wrong("order %s was asked for %d passengers and told with %d tickets, and the primary has it with %d",
+				c.Order.Number, len(c.Passengers), told, len(has))
+			continue
+		}
+		for i := range has {
+			if difference := keptOtherwise(c, i, has[i]); difference != "" {
+				r.wrong("order %s %s", c.Order.Number, difference)
+				break
+			}
 		}
 	}
 	return r
@@ -60,10 +74,11 @@ func movesOn(state rail.OrderState, now *history.Stored) bool {
 	return false
 }
 
-// keptOtherwise is the first thing in which the primary has an order otherwise than a client was told; "" for none.
-func keptOtherwise(c history.Call, has history.Stored) string {
-	told := c.Order
-	toldTo := traveller{c.Passenger, told.Name, told.DocumentMasked}
+// keptOtherwise is the first thing in which the primary has an order with a ticket otherwise than a client was told; ""
+// for none. The ticket is the i-th.
+func keptOtherwise(c history.Call, i int, has history.Stored) string {
+	told, ticket, passenger := c.Order, &c.Order.Tickets[i], c.Passengers[i]
+	toldTo := traveller{passenger, ticket.Name, ticket.DocumentMasked}
 	hasFor := traveller{has.Passenger, has.Passenger.Name, has.Passenger.DocumentNumberMasked()}
 	for _, one := range []struct {
 		same bool
@@ -71,9 +86,9 @@ func keptOtherwise(c history.Call, has history.Stored) string {
 		args []any
 	}{
 		{
-			place{c.Run, told.Coach, told.Seat} == place{has.Run, has.Coach, has.Seat},
+			place{c.Run, ticket.Coach, ticket.Seat} == place{has.Run, has.Coach, has.Seat},
 			"was told with coach %s seat %s, and the primary has coach %s seat %s of %s",
-			[]any{told.Coach, told.Seat, has.Coach, has.Seat, has.Run},
+			[]any{ticket.Coach, ticket.Seat, has.Coach, has.Seat, has.Run},
 		},
 		{
 			trip{c.From, c.To, c.Class} == trip{has.From, has.To, has.Class},
@@ -94,7 +109,7 @@ func keptOtherwise(c history.Call, has history.Stored) string {
 			toldTo == hasFor,
 			"was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
 			[]any{
-				c.Passenger.Name, c.Passenger.DocumentNumber, told.Name, told.DocumentMasked,
+				passenger.Name, passenger.DocumentNumber, ticket.Name, ticket.DocumentMasked,
 				has.Passenger.Name, has.Passenger.DocumentNumber,
 			},
 		},

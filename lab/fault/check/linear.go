@@ -49,6 +49,8 @@ func Linear(
 func timely(r *Result, calls []history.Call, primary history.Member, early time.Duration) {
 	type key struct{ buyer, key string }
 	placed, byNumber := map[key]history.Stored{}, map[string]history.Stored{}
+	// refunded is when tickets of an order were given back, by its number.
+	refunded := map[string]time.Time{}
 	// changed are the orders that a ticket was changed into, by the order of that ticket.
 	changed := map[string]history.Stored{}
 	for _, t := range primary.Tickets {
@@ -57,6 +59,9 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		}
 		placed[key{t.Buyer, t.Key}] = t
 		byNumber[t.Number] = t
+		if t.Own == rail.TicketRefunded {
+			refunded[t.Number] = t.EndedAt
+		}
 	}
 	var earliest time.Duration
 	for request, attempts := range history.ByRequest(calls) {
@@ -71,9 +76,7 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 				at = t.EndedAt
 			}
 		case history.Refund:
-			if t := byNumber[request.Key]; t.Own == rail.TicketRefunded {
-				at = t.EndedAt
-			}
+			at = refunded[request.Key]
 		case history.Change:
 			at = changed[byNumber[request.Key].OrderID].PlacedAt
 		}
@@ -190,7 +193,7 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 		case t.Own == rail.TicketRefunded:
 			from, to, ok := span(asked[history.Request{Kind: history.Refund, Buyer: t.Buyer, Key: t.Number}])
 			if !ok {
-				r.wrong("the ticket of order %s was given back, and no client of this history has asked for it", t.Number)
+				r.wrong("a ticket of order %s was given back, and no client of this history has asked for it", t.Number)
 				continue
 			}
 			add(at, op, from, to)
@@ -198,7 +201,7 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 			// It ends once the new order is paid for, which is after the answer where there was more to pay.
 			from, _, ok := span(asked[history.Request{Kind: history.Change, Buyer: t.Buyer, Key: t.Number}])
 			if !ok {
-				r.wrong("the ticket of order %s was changed, and no client of this history has asked for it", t.Number)
+				r.wrong("a ticket of order %s was changed, and no client of this history has asked for it", t.Number)
 				continue
 			}
 			add(at, op, from, never)
@@ -220,9 +223,11 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 		places := c.Kind == history.Place || c.Kind == history.Change
 		if places && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
 			known[c.Order.Number] = true
-			at := place{c.Run, c.Order.Coach, c.Order.Seat}
-			orders[at]++
-			add(at, seatOp{order: orders[at], from: c.From, to: c.To}, c.Start.UnixNano(), c.End.UnixNano())
+			for _, ticket := range c.Order.Tickets {
+				at := place{c.Run, ticket.Coach, ticket.Seat}
+				orders[at]++
+				add(at, seatOp{order: orders[at], from: c.From, to: c.To}, c.Start.UnixNano(), c.End.UnixNano())
+			}
 		}
 	}
 	return histories

@@ -11,10 +11,14 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 	r := begin("C3")
 	type key struct{ buyer, key string }
 	placed, states := map[key]history.Stored{}, map[string]rail.OrderState{}
-	own := map[string]rail.TicketState{}
+	type ticket struct {
+		number string
+		own    rail.TicketState
+	}
+	tickets := map[ticket]bool{}
 	for _, t := range primary.Tickets {
 		placed[key{t.Buyer, t.Key}] = t
-		states[t.Number], own[t.Number] = t.State, t.Own
+		states[t.Number], tickets[ticket{t.Number, t.Own}] = t.State, true
 	}
 	for _, c := range calls {
 		if c.Outcome == history.Refused && !honest(c) {
@@ -43,8 +47,8 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 			ended := map[history.Kind]rail.TicketState{
 				history.Refund: rail.TicketRefunded, history.Change: rail.TicketChanged,
 			}[request.Kind]
-			if own[request.Key] == ended {
-				r.wrong("%s was told %s (%s) when it asked for a %s of order %s, and its ticket is %s", request.Buyer,
+			if tickets[ticket{request.Key, ended}] {
+				r.wrong("%s was told %s (%s) when it asked for a %s of order %s, and a ticket of it is %s", request.Buyer,
 					last.Outcome, last.Code, request.Kind, request.Key, ended)
 			}
 		case history.Cancel:

@@ -52,7 +52,7 @@ func batches(primary history.Member) map[rail.RunID][]*batch {
 }
 
 // replay sells every run again, version by version, and says which refusals it cannot explain. Those are of buyers who
-// were told that nothing is left, although something was at every moment of the call, and a little before it.
+// were told that not enough is left, although it was at every moment of the call, and a little before it.
 func replay(
 	r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration,
 ) map[history.Request]bool {
@@ -198,9 +198,9 @@ func (p *player) endBefore(t time.Time) {
 		over := c.End.Add(clockSlack).Before(t)
 		if over {
 			p.wrongNo[c.Request] = true
-			p.result.wrong("%s was told that no seat of %s is left from call %d to %d of %s, and at every moment of "+
-				"the call one was",
-				c.Buyer, c.Class, c.From+1, c.To+1, c.Run)
+			p.result.wrong("%s was told that no seat of %s is left for %d from call %d to %d of %s, and at every "+
+				"moment of the call enough were",
+				c.Buyer, c.Class, max(1, len(c.Passengers)), c.From+1, c.To+1, c.Run)
 		}
 		return over
 	})
@@ -208,5 +208,5 @@ func (p *player) endBefore(t time.Time) {
 
 func (p *player) soldOut(c history.Call) bool {
 	m := p.maps[c.Class]
-	return m == nil || m.Remaining(c.From, c.To) == 0
+	return m == nil || m.Remaining(c.From, c.To) < max(1, len(c.Passengers))
 }

@@ -102,6 +102,7 @@ type told struct {
 	PayBy             time.Time
 	Tickets           []struct {
 		ID, Coach, Seat string
+		State           string
 		Passenger       struct{ Name, DocumentNumberMasked string }
 	}
 }
@@ -129,7 +130,11 @@ func (w *Workload) mutate(
 	if answer.outcome == history.Waiting {
 		c.Order = nil // a client that waits was promised nothing
 	}
-	if wanted := comesOf[c.Kind]; answer.outcome == history.Done && wanted != "" && c.Order.State != wanted {
+	wanted := comesOf[c.Kind]
+	if c.Ticket != "" {
+		wanted = "" // that of the order depends on its other tickets
+	}
+	if answer.outcome == history.Done && wanted != "" && c.Order.State != wanted {
 		answer = reply{
 			outcome: history.Broken, problem: fmt.Sprintf("the order is %s after a %s", c.Order.State, c.Kind),
 		}
@@ -180,12 +185,18 @@ func read(answer reply, field string, c *history.Call) reply {
 	if p.Payment != nil && (p.Payment.State == paymentPending || p.Payment.State == paymentFailed) {
 		answer.outcome, answer.page, answer.retryAfter = history.Waiting, p.Payment.RedirectURL, askAgain
 	}
-	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{
 		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State),
-		Total: total, PayBy: p.Order.PayBy, TicketID: ticket.ID,
-		Coach: ticket.Coach, Seat: ticket.Seat, Name: ticket.Passenger.Name,
-		DocumentMasked: ticket.Passenger.DocumentNumberMasked,
+		Total: total, PayBy: p.Order.PayBy,
+	}
+	for _, t := range p.Order.Tickets {
+		c.Order.Tickets = append(c.Order.Tickets, history.Ticket{
+			ID: t.ID, Coach: t.Coach, Seat: t.Seat, Name: t.Passenger.Name,
+			DocumentMasked: t.Passenger.DocumentNumberMasked,
+		})
+		if c.Kind == history.Refund && c.Ticket == t.ID && t.State != string(rail.TicketRefunded) {
+			return reply{outcome: history.Broken, problem: "the ticket is " + t.State + " after a refund"}
+		}
 	}
 	return answer
 }

@@ -14,7 +14,7 @@ import (
 
 const (
 	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
-		`tickets{id coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
+		`tickets{id coach seat state passenger{name documentNumberMasked}}} userErrors{code message}`
 	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
 	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + ` payment{state redirectUrl}}}`
 	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
@@ -22,6 +22,9 @@ const (
 
 // Of ten orders, so many are paid and so many given back; the rest stay on hold.
 const payOfTen, cancelOfTen = 3, 3
+
+// Where tickets are given back and changed, so many of ten orders are for two, and so many for three.
+const twoOfTen, threeOfTen = 3, 2
 
 // buyer buys one ticket after the other.
 type buyer struct {
@@ -86,17 +89,24 @@ func (b *buyer) trip() {
 	}
 }
 
-// Want is a request for one seat.
+// Want is a request for a seat, or for one of each of a party.
 type Want struct {
 	Run      *load.Run
 	From, To int
 	Class    rail.SeatClass
 	Key      string
-	// Passenger is the traveller.
-	Passenger rail.Passenger
+	// Passengers are the travellers.
+	Passengers []rail.Passenger
 }
 
-// want makes a request with a key and a document of its own.
+// passenger makes a traveller with a document of their own.
+func (w *Workload) passenger(random *rand.Rand) rail.Passenger {
+	return rail.Passenger{
+		Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", w.documents.Add(1)),
+	}
+}
+
+// want makes a request for one, with a key of its own.
 func (w *Workload) want(random *rand.Rand) Want {
 	from, to := random.IntN(load.Calls), random.IntN(load.Calls-1)
 	if to >= from {
@@ -104,22 +114,37 @@ func (w *Workload) want(random *rand.Rand) Want {
 	} else {
 		from, to = to, from
 	}
-	n := w.documents.Add(1)
 	return Want{
 		Run: w.options.Runs[random.IntN(len(w.options.Runs))], From: from, To: to,
-		Class:     load.Classes[random.IntN(len(load.Classes))],
-		Key:       fmt.Sprintf("workload-%08x-%08x", random.Uint32(), n),
-		Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
+		Class:      load.Classes[random.IntN(len(load.Classes))],
+		Key:        fmt.Sprintf("workload-%08x-%08x", random.Uint32(), w.keys.Add(1)),
+		Passengers: []rail.Passenger{w.passenger(random)},
+	}
+}
+
+// party lets others travel along, where tickets are given back.
+func (w *Workload) party(want *Want, random *rand.Rand) {
+	if !w.options.Returns {
+		return
+	}
+	one := random.IntN(10)
+	if one < twoOfTen+threeOfTen {
+		want.Passengers = append(want.Passengers, w.passenger(random))
+	}
+	if one < threeOfTen {
+		want.Passengers = append(want.Passengers, w.passenger(random))
 	}
 }
 
 // input is the mutation's.
 func (w Want) input() map[string]any {
+	passengers := make([]any, len(w.Passengers))
+	for i, p := range w.Passengers {
+		passengers[i] = map[string]any{"name": p.Name, "documentNumber": p.DocumentNumber, "seatClass": w.Class}
+	}
 	return map[string]any{
 		"idempotencyKey": w.Key, "runId": w.Run.ID, "from": load.StationCode(w.From), "to": load.StationCode(w.To),
-		"passengers": []any{map[string]any{
-			"name": w.Passenger.Name, "documentNumber": w.Passenger.DocumentNumber, "seatClass": w.Class,
-		}},
+		"passengers": passengers,
 	}
 }
 
@@ -128,13 +153,14 @@ func (w Want) call(name string) history.Call {
 	return history.Call{
 		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From,
 		To: w.To, Class: w.Class,
-		Passenger: w.Passenger,
+		Passengers: w.Passengers,
 	}
 }
 
-// place asks for a seat. The order is nil without one.
+// place asks for a seat, or for those of a party. The order is nil without them.
 func (b *buyer) place() (*history.Order, history.Call) {
 	want := b.workload.want(b.random)
+	b.workload.party(&want, b.random)
 	return b.insist(want.call(b.name), placeDocument, "placeOrder", want.input())
 }
 

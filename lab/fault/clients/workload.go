@@ -52,7 +52,7 @@ type Workload struct {
 	life, leaving, following context.Context
 	end, leave, unfollow     context.CancelFunc
 	people, subscribers      sync.WaitGroup
-	documents                atomic.Uint64
+	documents, keys          atomic.Uint64
 	// working is held for reading by each client that changes something, until the outcome is known.
 	working     sync.RWMutex
 	connections connectedness

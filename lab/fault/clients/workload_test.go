@@ -126,7 +126,9 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 				require.Equal(t, &history.Order{
 					ID: "i", Number: request.Key, Version: 1, State: rail.OnHold,
 					Total: rail.Money{Minor: 500, Currency: "CNY"},
-					PayBy: last.Order.PayBy, Coach: "3", Seat: "23B", Name: "王伟", DocumentMasked: "R**1",
+					PayBy: last.Order.PayBy, Tickets: []history.Ticket{{
+						Coach: "3", Seat: "23B", Name: "王伟", DocumentMasked: "R**1",
+					}},
 				}, last.Order)
 				require.EqualValues(t, 1_570_842_900_123, last.Order.PayBy.UnixMilli())
 				for _, a := range attempts {

@@ -6,6 +6,7 @@
 package history
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 	Pay    Kind = "pay"
 	Cancel Kind = "cancel"
 	Search Kind = "search"
-	// Refund gives an order's ticket back, and Change changes it into an order of its own.
+	// Refund gives tickets of an order back, and Change changes one into an order of its own. A client of this history
+	// asks for each once an order.
 	Refund Kind = "refund"
 	Change Kind = "change"
 )
@@ -68,8 +70,10 @@ type Call struct {
 	Class    rail.SeatClass
 	// Withdrawn tells that the run was withdrawn in the end, which refuses many things.
 	Withdrawn bool
-	// Passenger is the traveller; zero where nothing is sold.
-	Passenger rail.Passenger
+	// Passengers are the travellers, one a ticket; nil where nothing is sold.
+	Passengers []rail.Passenger
+	// Ticket is the id of the one ticket that is given back or changed, "" where it is all of the order.
+	Ticket string
 	// Start and End are when the client began to ask, and when it had the answer.
 	Start, End time.Time
 	Outcome    Outcome
@@ -84,15 +88,25 @@ type Call struct {
 // Order is an order as a client was told of it.
 type Order struct {
 	ID, Number string
-	// TicketID is of its one ticket.
-	TicketID string
-	Version  int64
-	State    rail.OrderState
-	Total    rail.Money
+	Version    int64
+	State      rail.OrderState
+	Total      rail.Money
 	// PayBy is until when it may be paid; zero for an order that is paid or has ended.
 	PayBy time.Time
-	// Coach, Seat, and the passenger's name and masked document number, are of its one ticket.
-	Coach, Seat, Name, DocumentMasked string
+	// Tickets are in the order of the passengers.
+	Tickets []Ticket
+}
+
+// Ticket is a ticket of an order as a client was told of it, with the passenger's name and masked document number.
+type Ticket struct{ ID, Coach, Seat, Name, DocumentMasked string }
+
+// Seats are the seats of the tickets in words.
+func (o *Order) Seats() string {
+	all := make([]string, len(o.Tickets))
+	for i, t := range o.Tickets {
+		all[i] = "coach " + t.Coach + ", seat " + t.Seat
+	}
+	return strings.Join(all, "; ")
 }
 
 // Seen is one event of a subscription: a run's version, and when it came.
@@ -116,7 +130,9 @@ type Stored struct {
 	Number, Buyer, Key string
 	// OrderID is the order's, and Replaces that of the order whose ticket was changed into it, "" where there is none.
 	OrderID, Replaces string
-	Run               rail.RunID
+	// Ticket is the ticket's number in the order, from 0 on.
+	Ticket int
+	Run    rail.RunID
 	// State is the order's, Own the ticket's own: see rail.Ticket. Withdrawn tells that the run was withdrawn.
 	State     rail.OrderState
 	Own       rail.TicketState
