@@ -205,7 +205,7 @@ func (h *history) dropped() {
 }
 
 // waiting has rows wait in the outbox as they were written, where a relay has removed them: kim's order was placed,
-// bob's paid, jon's cancelled, and C suspended.
+// bob's paid, jon's cancelled, a ticket of pia's given back, and C suspended.
 func (h *history) waiting() {
 	id := func(who string) string { return h.value("SELECT id FROM orders WHERE buyer = ?", who) }
 	run := func(number string) rail.RunID { return rail.NewRunID(number, mustDate(h.t, day())) }
@@ -221,19 +221,23 @@ func (h *history) waiting() {
 	placed := version("SELECT placed_run_version FROM orders WHERE buyer = ?", "kim")
 	ended := version("SELECT ended_run_version FROM orders WHERE buyer = ?", "jon")
 	suspended := version("SELECT version FROM runs WHERE id = ?", string(run("T16")))
-	d, c := string(run("T18"))+"/", string(run("T16"))+"/"
+	d, c, giving := string(run("T18"))+"/", string(run("T16"))+"/", string(run("T22"))+"/"
+	pia := id("pia")
+	refunded := version("SELECT t.ended_run_version FROM tickets t JOIN orders o ON o.id = t.order_id WHERE "+
+		"o.buyer = ? AND t.own_state = 'REFUNDED'", "pia")
 	for row, events := range map[string]string{
 		d + placed:          event('o', 1, strings.TrimPrefix(kim, d+placed)),
 		bob + ".0000000002": event('p', 2, bob[strings.LastIndexByte(bob, '/')+1:]),
 		d + ended:           event('c', 2, strings.TrimPrefix(jon, d)),
 		c + suspended:       event('s', 0, ""),
+		giving + refunded:   event('f', 3, strings.TrimPrefix(pia, giving)),
 	} {
 		h.exec("REPLACE INTO outbox (id, at, events, taken, stream_millis, stream_seq) VALUES (?, ?, ?, 1, 7, 1)",
 			row, time.Now().UnixMilli(), []byte(events))
 	}
 	h.rows = []string{
 		"{row of kim}", d + placed, "{row of bob}", bob + ".0000000002", "{row of jon}", d + ended,
-		"{row of C}", c + suspended,
+		"{row of C}", c + suspended, "{row of pia}", giving + refunded,
 	}
 }
 
