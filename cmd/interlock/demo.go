@@ -75,6 +75,7 @@ Buy a seat on G1 to Shanghai tomorrow (it prints the order; each call has a key 
     -d '{"query":"mutation($i:PlaceOrderInput!){placeOrder(input:$i){
 {{- ""}}order{number payBy tickets{coach seat price{amount currencyCode}}} userErrors{code message path}}}",
 {{- ""}}"variables":{"i":{"idempotencyKey":"demo-'$(date +%s%N)'","runId":"'$RUN'","from":"VNP","to":"AOH",
+{{- ""}}"contact":{"email":"you@example.com","language":"en"},
 {{- ""}}"passengers":[{"name":"A Passenger","documentNumber":"D'$(date +%s%N)'","seatClass":"SECOND"}]}}}'
 {{if .Bank}}
 Pay for it. It prints the page of the sandbox bank, which takes no money: open it in a browser, and choose "Pay" there.
@@ -93,7 +94,10 @@ Watch the order become PAID (run it before you pay, in a window that has TOKEN a
     -d '{"query":"subscription($o:ID!){orderChanged(orderId:$o){number state stateReason paidAt}}",
 {{- ""}}"variables":{"o":"'$ORDER'"}}'
 {{end}}
-Watch the seats of the same run go (leave it running and buy in another window):
+{{if .Mails}}Once the order is paid, a mail with the ticket is in {{.Mails}}: open it with any mail program. In
+production it is sent (--mail-server).
+
+{{end}}Watch the seats of the same run go (leave it running and buy in another window):
 
   curl -N {{.URL}}/graphql -H 'content-type: application/json' -H 'accept: text/event-stream' \
     -d '{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r,from:\"VNP\",to:\"AOH\"){
@@ -135,5 +139,6 @@ func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	return demoText.Execute(out, map[string]any{
 		"URL": s.URL(), "Admin": admin, "Passenger": passenger, "Today": today, "Tomorrow": today.AddDays(1),
 		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(), "Bank": s.settings.payments() == bankPayments,
+		"Mails": s.settings.mailsFolder(),
 	})
 }

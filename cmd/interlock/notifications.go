@@ -155,6 +155,17 @@ func openNotifications(
 	return n, nil
 }
 
+// mailsFolder is where mails are written; "" where they are sent, or by another process.
+func (s *Settings) mailsFolder() string {
+	switch {
+	case s.MailServer != "" || s.NotifyURL != "" || !s.mails():
+		return ""
+	case s.MailFolder != "":
+		return s.MailFolder
+	}
+	return filepath.Join(s.Data, mailsFolder)
+}
+
 // openMailer makes what writes and sends mails; nil where none are sent. how says it in words.
 func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Mailer, how string, err error) {
 	if !s.mails() {
@@ -177,11 +188,7 @@ func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Maile
 	if m.Printer, err = openPrinter(s, log); err != nil {
 		return nil, "", err
 	}
-	if s.MailServer == "" {
-		folder := s.MailFolder
-		if folder == "" {
-			folder = filepath.Join(s.Data, mailsFolder)
-		}
+	if folder := s.mailsFolder(); folder != "" {
 		to, err := smtpmail.NewFolder(folder)
 		if err != nil {
 			return nil, "", fmt.Errorf("--mail-folder: %w", err)
