@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"interlock/services/notify"
@@ -73,4 +74,4 @@ func (p *Poster) Post(ctx context.Context, d *notify.Delivery, e *notify.Endpoin
 // maxReason is how many bytes of a reason are kept.
 const maxReason = 160
 
-func clip(text string) string { return text[:min(len(text), maxReason)] }
+func clip(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxReason)], "") }
