@@ -240,7 +240,7 @@ func (r *mutationResolver) ChangeWebhook(
 		next.DisabledWhy, next.FailingSince = "", time.Time{}
 	}
 	if value(input.NewSecret) {
-		next.Secrets = []string{"", e.Secrets[0]}
+		next.Secrets = append([]string{""}, e.Secrets[:min(1, len(e.Secrets))]...)
 	}
 	return r.putWebhook(ctx, &next, value(input.NewSecret))
 }

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
 	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/notify/sqlnotify"
 	"interlock/services/rail"
 )
 
@@ -31,15 +34,54 @@ const (
 	rotateTold = 10 * time.Second
 )
 
-// Run seals every passenger with the first of --personal-data-keys, while servers sell, and then looks whether another
-// key is still in use. It may be interrupted and run again.
+// Run seals the secrets of webhooks and every passenger with the first of --personal-data-keys, while servers sell, and
+// then looks whether another key is still in use. It may be interrupted and run again.
 func (rotateKeysCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
 		return err
 	}
-	err = rotate(ctx, opened.ledger, log, out)
+	err = rotateEndpoints(ctx, settings, log, out)
+	if err == nil {
+		err = rotate(ctx, opened.ledger, log, out)
+	}
 	return errors.Join(err, opened.Close())
+}
+
+// rotateEndpoints seals the secrets of webhooks with the first key, where there is a database of notifications.
+func rotateEndpoints(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
+	if !s.notifies() && s.NotifyURL == "" && len(s.NotifyMySQL) == 0 {
+		return nil
+	}
+	options, err := notifyOptions(s)
+	if err != nil {
+		return err
+	}
+	if s.embedded() {
+		if _, err := os.Stat(options.Path); errors.Is(err, fs.ErrNotExist) {
+			return nil // No server has made it.
+		}
+	}
+	if options.Keyring, err = personalDataKeys(s); err != nil {
+		return err
+	}
+	options.Log = log
+	store, err := sqlnotify.Open(ctx, options)
+	if err != nil {
+		return fmt.Errorf("the notifications' database: %w", err)
+	}
+	done, err := store.Reseal(ctx)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("the notifications' database: %w", err)
+	case done.Endpoints > 0:
+		fmt.Fprintf(out, "%s, %d of them sealed anew\n", count(done.Endpoints, "webhook"), done.Sealed)
+	}
+	if err == nil && done.Unreadable > 0 {
+		fmt.Fprintf(out, "the secrets of %s cannot be opened with any of the keys: give each a new one (changeWebhook)\n",
+			count(done.Unreadable, "webhook"))
+	}
+	return errors.Join(err, store.Close())
 }
 
 func rotate(ctx context.Context, l *sqlledger.Ledger, log *slog.Logger, out io.Writer) error {

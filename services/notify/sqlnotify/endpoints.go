@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"interlock/services/ledger"
@@ -30,15 +29,15 @@ func (s *Store) scanEndpoint(r *sql.Rows) (*notify.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := s.keys.Open(key, sealed, placeOf(e.ID))
-	if err != nil {
-		return nil, fmt.Errorf("the secrets of the endpoint %s cannot be opened with the key %q: %w", e.ID, key, err)
-	}
-	e.Secrets = strings.Fields(string(secrets))
 	for _, t := range strings.Fields(events) {
 		e.Events = append(e.Events, ledger.EventType(t))
 	}
 	e.Enabled, e.FailingSince = enabled != 0, fromNull(failing)
+	secrets, err := s.keys.Open(key, sealed, placeOf(e.ID))
+	if err != nil { // It keeps no others from being told.
+		e.Enabled, e.DisabledWhy = false, "its secrets cannot be opened with the keys of this server"
+	}
+	e.Secrets = strings.Fields(string(secrets))
 	e.CreatedAt, e.ChangedAt = fromMillis(created), fromMillis(changed)
 	return &e, nil
 }
@@ -118,4 +117,53 @@ func (s *Store) DropEndpoint(ctx context.Context, id string) (was bool, err erro
 		return was, err
 	})
 	return was, err
+}
+
+// Resealed is what became of the secrets of endpoints.
+type Resealed struct {
+	// Endpoints were looked at, Sealed of them were sealed with another key than the first of the ring, and are now sealed
+	// with that. Unreadable could not be opened, and stay as they are.
+	Endpoints, Sealed, Unreadable int
+}
+
+// Reseal seals the secrets of all endpoints with the first key of the ring. One that is changed meanwhile is sealed by
+// that. It may be broken off and called again.
+func (s *Store) Reseal(ctx context.Context) (done Resealed, err error) {
+	type row struct {
+		id, key string
+		sealed  []byte
+	}
+	var rows []row
+	err = s.Read(ctx, func(sqlledger.SQL) (string, []any) { return "SELECT id, secrets_key, secrets FROM endpoints", nil },
+		func(r *sql.Rows) error {
+			var one row
+			err := r.Scan(&one.id, &one.key, &one.sealed)
+			rows = append(rows, one)
+			return err
+		})
+	if err != nil {
+		return done, err
+	}
+	done.Endpoints = len(rows)
+	for _, one := range rows {
+		if one.key == s.keys.Keys()[0] {
+			continue
+		}
+		text, err := s.keys.Open(one.key, one.sealed, placeOf(one.id))
+		if err != nil {
+			done.Unreadable++
+			continue
+		}
+		key, sealed := s.keys.Seal(text, placeOf(one.id))
+		err = s.Database.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
+			n, err := x.Exec(ctx, "UPDATE endpoints SET secrets = ?, secrets_key = ? WHERE id = ? AND secrets = ?", sealed, key,
+				one.id, one.sealed)
+			return n > 0, err
+		})
+		if err != nil {
+			return done, err
+		}
+		done.Sealed++
+	}
+	return done, nil
 }

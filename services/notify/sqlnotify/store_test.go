@@ -114,7 +114,42 @@ func TestEndpoints_SecretsAreSealed(t *testing.T) {
 	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT secrets FROM endpoints WHERE id = 'a'").Scan(&sealed))
 	require.NotContains(t, string(sealed), "whsec")
 	exec(t, db, "UPDATE endpoints SET secrets = ? WHERE id = 'b'", sealed)
-	_, err := s.Endpoints(t.Context())
-	require.ErrorContains(t, err, "the endpoint b")
-	require.NotContains(t, err.Error(), "whsec")
+	all, err := s.Endpoints(t.Context())
+	require.NoError(t, err)
+	require.True(t, all[0].Enabled)
+	require.False(t, all[1].Enabled, "it keeps no others from being told")
+	require.Empty(t, all[1].Secrets)
+	require.Contains(t, all[1].DisabledWhy, "cannot be opened")
+}
+
+// TestReseal changes the key while another process still seals with the old one.
+func TestReseal(t *testing.T) {
+	o := flavors[0].new(t)
+	require.NoError(t, sqlnotify.Migrate(t.Context(), o))
+	old := open(t, o)
+	require.NoError(t, old.PutEndpoint(t.Context(), notifytest.Endpoint("a")))
+	keys, err := keyring.Parse([]string{"two:" + strings.Repeat("1f", 32), "one:" + strings.Repeat("0f", 32)})
+	require.NoError(t, err)
+	o.Keyring = keys
+	both, err := sqlnotify.Open(t.Context(), o)
+	require.NoError(t, err)
+	defer both.Close()
+	require.NoError(t, both.PutEndpoint(t.Context(), notifytest.Endpoint("b")))
+	done, err := both.Reseal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, sqlnotify.Resealed{Endpoints: 2, Sealed: 1}, done)
+	done, err = both.Reseal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, sqlnotify.Resealed{Endpoints: 2}, done)
+	if o.Keyring, err = keyring.Parse([]string{"two:" + strings.Repeat("1f", 32)}); err == nil {
+		var alone *sqlnotify.Store
+		alone, err = sqlnotify.Open(t.Context(), o)
+		require.NoError(t, err)
+		defer alone.Close()
+		all, err := alone.Endpoints(t.Context())
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		require.True(t, all[0].Enabled && all[1].Enabled)
+	}
+	require.NoError(t, err)
 }
