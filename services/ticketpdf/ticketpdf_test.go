@@ -174,7 +174,7 @@ func TestPrint_SameBytes(t *testing.T) {
 	} {
 		first, err := p.Print("zh", pages)
 		require.NoError(t, err)
-		require.NotContains(t, string(first), time.Now().UTC().Format("D:2006"), name)
+		require.False(t, bytes.Contains(first, []byte(time.Now().UTC().Format("D:2006"))), name)
 		var all sync.WaitGroup
 		again := make([][]byte, 4)
 		for i := range again {
@@ -236,15 +236,31 @@ func TestPrint_Scripts(t *testing.T) {
 	}
 }
 
-// TestPrint_OneFontForAWord prints no word half in one font and half in another.
-func TestPrint_OneFontForAWord(t *testing.T) {
+// fontsOf are the fonts that a PDF has, as another program lists them.
+func fontsOf(t *testing.T, b []byte) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), tool(t, "pdffonts", "poppler-utils"), write(t, b)).Output()
+	require.NoError(t, err)
+	return string(out)
+}
+
+// TestPrint_Embeds the fonts that are used. A script that cannot be printed letter by letter is in none.
+func TestPrint_Embeds(t *testing.T) {
 	p := printer(t)
-	b, err := p.Print("en", []ticketpdf.Page{{From: "Łódź Kaliska"}})
+	for text, want := range map[string]struct{ chinese, other bool }{
+		"Müller": {}, "王": {chinese: true}, "Łódź Kaliska": {other: true}, "王 Łukasz": {chinese: true, other: true},
+		"Ирина": {other: true}, "محمد": {}, "אברהם": {}, "สมชาย": {}, "𠮷": {}, "👩": {},
+	} {
+		b, err := p.Print("en", []ticketpdf.Page{{From: text}})
+		require.NoError(t, err)
+		fonts := fontsOf(t, b)
+		require.Equal(t, want.chinese, strings.Contains(fonts, "embedded0"), text)
+		require.Equal(t, want.other, strings.Contains(fonts, "embedded1"), text)
+	}
+	// No word is half in one font and half in another: Helvetica has Š, U+0160 or 352, and lacks ć.
+	b, err := p.Print("en", []ticketpdf.Page{{From: "Šćepan"}})
 	require.NoError(t, err)
-	fonts, err := exec.CommandContext(t.Context(), tool(t, "pdffonts", "poppler-utils"), write(t, b)).Output()
-	require.NoError(t, err)
-	require.Contains(t, string(fonts), "embedded1", "the second font has Polish")
-	require.NotContains(t, string(fonts), "embedded0", "a font that is not used is not embedded")
+	require.True(t, bytes.Contains(b, []byte(" 352 352 ")), "the font has no width of Š")
 }
 
 // TestPrint_AnyName prints whatever people are called.
@@ -303,10 +319,8 @@ func TestNew_NamedFont(t *testing.T) {
 	require.True(t, p.HasFont(), "the usual places have Chinese")
 	b, err := p.Print("zh", []ticketpdf.Page{{Passenger: "王 Łukasz"}})
 	require.NoError(t, err)
-	fonts, err := exec.CommandContext(t.Context(), tool(t, "pdffonts", "poppler-utils"), write(t, b)).Output()
-	require.NoError(t, err)
-	require.Contains(t, string(fonts), "embedded0")
-	require.Contains(t, string(fonts), "embedded1")
+	require.Contains(t, fontsOf(t, b), "embedded0")
+	require.Contains(t, fontsOf(t, b), "embedded1")
 }
 
 // TestNew_DamagedFont prints all tickets with whatever font was taken.
