@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/resolvers"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
@@ -229,10 +230,19 @@ func (n *notifications) Close() error {
 	return n.store.Close()
 }
 
-// run hears of orders and delivers until ctx ends.
+// readyRetry is the pause between two looks whether the database can be written.
+const readyRetry = time.Second
+
+// run hears of orders and delivers until ctx ends. Events wait until the database is there: without its tables each
+// would become a dead letter.
 func (n *notifications) run(ctx context.Context) {
 	var loops sync.WaitGroup
 	defer loops.Wait()
+	for n.store.Ready(ctx) != nil {
+		if !pause.For(ctx, readyRetry) {
+			return
+		}
+	}
 	loops.Go(func() { n.service.Run(ctx) })
 	// Where it fails, the consumer makes the group later, and the log says so.
 	_ = n.stream.MakeGroup(ctx, notifyGroup)

@@ -345,3 +345,17 @@ func TestNotify_Apart(t *testing.T) {
 	startNotify(t, n)
 	awaitLetters(t, folder, 5)
 }
+
+// TestNotify_NotMigrated pays for an order while there are no tables for what is told. It is told once there are.
+func TestNotify_NotMigrated(t *testing.T) {
+	s := realSettings(t, withDatabase(serverstest.MySQL(t)))
+	s.MailFolder = t.TempDir()
+	r := start(t, s)
+	r.placeWritten(t, r.publishT12(t), "anna", "en", "D0000001")
+	_, text := r.readiness(t)
+	require.Contains(t, text, "the database is not ready")
+	options, err := notifyOptions(s)
+	require.NoError(t, err)
+	require.NoError(t, sqlnotify.Migrate(t.Context(), options))
+	require.Contains(t, awaitLetters(t, s.MailFolder, 1)[0].text, "your order is paid")
+}
