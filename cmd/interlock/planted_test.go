@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -1042,6 +1043,10 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 				})
 			}
 			for i := range rulesOfTickets {
+				// A server takes a third of a second for each. Where not all servers are tested, one database has them.
+				if flavor.name != "SQLite" && os.Getenv("INTERLOCK_TEST_SERVERS") != "" {
+					break
+				}
 				r := &rulesOfTickets[i]
 				t.Run(r.says, func(t *testing.T) {
 					p := r.planted()
