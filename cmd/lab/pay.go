@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"time"
 
@@ -39,6 +41,10 @@ func (c payCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) er
 			},
 		})
 	}
-	return measure(ctx, c.measureFlags, cluster.Options{Log: log, Bank: true, MessagesApart: true}, payLimit, out, run,
-		pay.Text)
+	mails, err := os.MkdirTemp("", "interlock-lab-mails-")
+	if err != nil {
+		return err
+	}
+	o := cluster.Options{Log: log, Bank: true, MessagesApart: true, MailFolder: mails}
+	return errors.Join(measure(ctx, c.measureFlags, o, payLimit, out, run, pay.Text), os.RemoveAll(mails))
 }

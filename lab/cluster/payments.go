@@ -20,6 +20,7 @@ import (
 	"interlock/internal/servers"
 	"interlock/services/bank"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/notify/sqlnotify"
 	"interlock/services/pay/sqlpay"
 )
 
@@ -48,10 +49,21 @@ const (
 // Payments are the bank and the service of payments; nil in a cluster whose payments are instant.
 func (c *Cluster) Payments() *Payments { return c.payments }
 
+// notifyDatabase is where what is told is noted, beside the ledger.
+const notifyDatabase = Database + "_notify"
+
+// migrateNotify makes the notifications' database, if anybody is told anything.
+func (c *Cluster) migrateNotify(ctx context.Context) error {
+	if c.options.MailFolder == "" {
+		return nil
+	}
+	return sqlnotify.Migrate(ctx, sqlledger.Options{DSN: c.DSN(notifyDatabase), ClusterDatabase: Database})
+}
+
 // startPayments starts the bank and the service of payments, if there are to be any.
 func (c *Cluster) startPayments(ctx context.Context) (err error) {
-	if !c.options.Bank {
-		return nil
+	if err := c.migrateNotify(ctx); err != nil || !c.options.Bank {
+		return err
 	}
 	err = sqlpay.Migrate(ctx, sqlledger.Options{DSN: c.DSN(PaymentsDatabase), ClusterDatabase: Database})
 	if err != nil {

@@ -110,6 +110,9 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
 	args = append(args, c.payArgs()...)
+	if c.options.MailFolder != "" {
+		args = append(args, "--mail-folder", c.options.MailFolder)
+	}
 	if c.options.MessagesApart {
 		args = append(args, "--messages", c.Messages.Addr())
 	}

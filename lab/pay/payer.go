@@ -18,6 +18,8 @@ import (
 
 // payment is how one fared.
 type payment struct {
+	// order is the order's id, token its buyer's.
+	order, token string
 	// session is the last part of the page's address.
 	session string
 	// asked is when payOrder was sent, begun when its answer came, and paid when the buyer heard that the order is
@@ -111,6 +113,7 @@ func (p *payers) one(ctx context.Context, run *load.Run) error {
 		"passengers": []any{map[string]any{
 			"name": "王秀英", "documentNumber": "C" + name, "seatClass": load.Classes[rand.IntN(len(load.Classes))],
 		}},
+		"contact": map[string]any{"email": name + "@example.com", "language": "zh"},
 	})
 	if err != nil || !p.pay {
 		return err
@@ -123,7 +126,7 @@ func (p *payers) one(ctx context.Context, run *load.Run) error {
 	defer events.Close()
 	p.begins(1)
 	defer p.begins(-1)
-	one := payment{asked: time.Now()}
+	one := payment{order: order, token: token, asked: time.Now()}
 	begun, err := ask(ctx, api, payOrder, map[string]any{"orderId": order, "idempotencyKey": "payer-" + name})
 	if err != nil {
 		return err
@@ -173,6 +176,62 @@ func awaitPaid(events *load.Events) error {
 			return nil
 		case order.State == rail.Cancelled, order.State == rail.Expired:
 			return errors.New("the order was not paid: it is " + string(order.State))
+		}
+	}
+}
+
+const (
+	// mailsWithin is how long after a window the last mail may be on its way.
+	mailsWithin = 30 * time.Second
+	// mailsPoll is the pause between two looks for it.
+	mailsPoll = 100 * time.Millisecond
+	mailOf    = `query($o:ID!){order(id:$o){paidAt mails{kind state changedAt}}}`
+)
+
+// mails are how long after each payment its mail was sent, by the clock of the databases. late is how many were not.
+func (p *payers) mails(ctx context.Context) (after []time.Duration, late int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, mailsWithin)
+	defer cancel()
+	for i := range p.paid {
+		one := &p.paid[i]
+		took, sent, err := p.mailed(ctx, one)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return nil, 0, err
+		case !sent:
+			late++
+		default:
+			after = append(after, took)
+		}
+	}
+	return after, late, nil
+}
+
+// mailed waits until the mail of a payment was sent.
+func (p *payers) mailed(ctx context.Context, one *payment) (took time.Duration, sent bool, err error) {
+	var a struct {
+		Order *struct {
+			PaidAt time.Time
+			Mails  []struct {
+				Kind, State string
+				ChangedAt   time.Time
+			}
+		}
+	}
+	api := load.API{Server: p.lab.Server, Token: one.token}
+	for {
+		if err := api.Ask(ctx, mailOf, map[string]any{"o": one.order}, &a); err != nil {
+			return 0, false, err
+		}
+		if a.Order != nil {
+			for _, m := range a.Order.Mails {
+				if m.Kind == "paid" && m.State == "SENT" {
+					return m.ChangedAt.Sub(a.Order.PaidAt), true, nil
+				}
+			}
+		}
+		if !pause.For(ctx, mailsPoll) {
+			return 0, false, nil
 		}
 	}
 }

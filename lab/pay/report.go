@@ -18,6 +18,8 @@ const (
 	MinUnderWay = 100
 	// MaxWebhookToPaid is within how many milliseconds of the bank's word a buyer knows.
 	MaxWebhookToPaid = 300
+	// MaxPaidToMail is within how many milliseconds of the payment its mail is sent.
+	MaxPaidToMail = 2_000
 )
 
 // Report is the one document that `lab pay` prints.
@@ -35,12 +37,14 @@ type Report struct {
 	CarriesPerSecond float64 `json:"carries_per_second"`
 	Share            float64 `json:"share"`
 
-	// OrderP99Ratio, ProcessorMicros and WebhookToPaidP99 are medians of the rounds. UnderWay is the least of them,
-	// Paid and Failed are all of them.
+	// OrderP99Ratio, ProcessorMicros, WebhookToPaidP99 and PaidToMailP99 are medians of the rounds. UnderWay is the least
+	// of them, Paid, Failed and Unmailed are all of them.
 	OrderP99Ratio    float64 `json:"order_p99_ratio"`
 	UnderWay         int     `json:"under_way"`
 	ProcessorMicros  float64 `json:"processor_us_per_payment"`
 	WebhookToPaidP99 float64 `json:"webhook_to_paid_p99_ms"`
+	PaidToMailP99    float64 `json:"paid_to_mail_p99_ms"`
+	Unmailed         int     `json:"unmailed"`
 	Paid             int     `json:"paid"`
 	Failed           int     `json:"failed"`
 	Round            []Round `json:"round"`
@@ -71,6 +75,11 @@ type Round struct {
 	WebhookToPaidP50 float64 `json:"webhook_to_paid_p50_ms"`
 	WebhookToPaidP99 float64 `json:"webhook_to_paid_p99_ms"`
 	Untold           int     `json:"untold"`
+	// PaidToMailP50 and PaidToMailP99 are from the commit that made an order PAID until its mail was sent, into a folder.
+	// Unmailed orders had none half a minute after the window.
+	PaidToMailP50 float64 `json:"paid_to_mail_p50_ms"`
+	PaidToMailP99 float64 `json:"paid_to_mail_p99_ms"`
+	Unmailed      int     `json:"unmailed"`
 }
 
 // newRound works a round out. results and spent are those without payments and with them.
@@ -123,17 +132,19 @@ func (r *Report) sum() {
 	r.UnderWay = r.Round[0].UnderWay
 	for _, one := range r.Round {
 		r.UnderWay = min(r.UnderWay, one.UnderWay)
-		r.Paid, r.Failed = r.Paid+one.Paid, r.Failed+one.Failed
+		r.Paid, r.Failed, r.Unmailed = r.Paid+one.Paid, r.Failed+one.Failed, r.Unmailed+one.Unmailed
 	}
 	r.OrderP99Ratio = median(func(one *Round) float64 { return one.WithP99 / max(one.WithoutP99, 0.01) })
 	r.ProcessorMicros = median(func(one *Round) float64 { return one.ProcessorMicros })
 	r.WebhookToPaidP99 = median(func(one *Round) float64 { return one.WebhookToPaidP99 })
+	r.PaidToMailP99 = median(func(one *Round) float64 { return one.PaidToMailP99 })
 }
 
 // OK tells whether the goals are met, and every payment was paid.
 func (r *Report) OK() bool {
 	return r.Paid > 0 && r.Failed == 0 && r.OrderP99Ratio <= MaxOrderP99Ratio && r.UnderWay >= MinUnderWay &&
-		r.WebhookToPaidP99 > 0 && r.WebhookToPaidP99 <= MaxWebhookToPaid
+		r.WebhookToPaidP99 > 0 && r.WebhookToPaidP99 <= MaxWebhookToPaid &&
+		r.PaidToMailP99 > 0 && r.PaidToMailP99 <= MaxPaidToMail && r.Unmailed == 0
 }
 
 // Text is the report for people.
@@ -157,5 +168,7 @@ func Text(r *Report) string {
 	fmt.Fprintf(&b, "%.0f us of processor a payment\n", r.ProcessorMicros)
 	fmt.Fprintf(&b, "%.0f ms from the bank's word until it is paid, p99 (goal: at most %d)\n", r.WebhookToPaidP99,
 		MaxWebhookToPaid)
+	fmt.Fprintf(&b, "%.0f ms from the payment until its mail is sent, p99 (goal: at most %d); %d were not sent\n",
+		r.PaidToMailP99, MaxPaidToMail, r.Unmailed)
 	return b.String()
 }

@@ -114,7 +114,12 @@ func (l *lab) round(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
+	mails, late, err := paid.mails(ctx)
+	if err != nil {
+		return err
+	}
 	round := newRound(results, spent, paid, hooks)
+	round.PaidToMailP50, round.PaidToMailP99, round.Unmailed = quantile(mails, 0.5), quantile(mails, 0.99), late
 	l.report.Round = append(l.report.Round, round)
 	l.Log.Info("round", "n", n+1, "order_p99_ms_without", round.WithoutP99, "order_p99_ms_with", round.WithP99,
 		"under_way", round.UnderWay, "paid", round.Paid, "failed", round.Failed, "problem", round.Problem)

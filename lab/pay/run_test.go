@@ -50,6 +50,9 @@ func TestRun(t *testing.T) {
 	require.Positive(t, round.WebhookToPaidP50)
 	require.Less(t, round.WebhookToPaidP50, 2_000.0, "the bank was believed, and not asked seconds later")
 	require.LessOrEqual(t, round.WebhookToPaidP50, round.WebhookToPaidP99)
+	require.Zero(t, round.Unmailed)
+	require.Positive(t, round.PaidToMailP50)
+	require.LessOrEqual(t, round.PaidToMailP50, round.PaidToMailP99)
 	require.Positive(t, round.WithoutP99)
 	require.Positive(t, round.WithP99)
 	require.Contains(t, pay.Text(report), "payments under way at once")
@@ -59,6 +62,7 @@ func TestRun(t *testing.T) {
 func TestReport_OK(t *testing.T) {
 	good := pay.Report{
 		OrderP99Ratio: pay.MaxOrderP99Ratio, UnderWay: pay.MinUnderWay, WebhookToPaidP99: pay.MaxWebhookToPaid, Paid: 1,
+		PaidToMailP99: pay.MaxPaidToMail,
 	}
 	require.True(t, good.OK())
 	for name, spoil := range map[string]func(*pay.Report){
@@ -66,6 +70,8 @@ func TestReport_OK(t *testing.T) {
 		"few at once": func(r *pay.Report) { r.UnderWay-- },
 		"late":        func(r *pay.Report) { r.WebhookToPaidP99++ },
 		"untold":      func(r *pay.Report) { r.WebhookToPaidP99 = 0 },
+		"late mail":   func(r *pay.Report) { r.PaidToMailP99++ },
+		"no mail":     func(r *pay.Report) { r.Unmailed++ },
 		"failed":      func(r *pay.Report) { r.Failed = 1 },
 		"none":        func(r *pay.Report) { r.Paid = 0 },
 	} {
