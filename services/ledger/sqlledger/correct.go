@@ -73,7 +73,7 @@ func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Corr
 	case ticket.Own == rail.TicketChanging: // The new ticket has the old name already, or is about to.
 		return nil, rail.Refuse(rail.WrongState, "the ticket is being changed: correct it, or the new one, once that is "+
 			"over").At("input", "ticketId")
-	case ticket.Own != "":
+	case !ticket.Own.OwnsSeat():
 		return nil, rail.Refuse(rail.WrongState, "the ticket was given back or changed").At("input", "ticketId")
 	}
 	if ticket.Sealed != nil {
