@@ -30,6 +30,7 @@ const (
 	subjectFile = "subject.txt"
 	textFile    = "letter.txt"
 	htmlFile    = "letter.html"
+	classesFile = "classes.txt"
 )
 
 // fallback is the language of those whose own is not known.
@@ -55,6 +56,8 @@ type Letter struct {
 	Page string
 	// Attached tells that the tickets are attached as PDF.
 	Attached bool
+	// classes are the names of classes, those of the language first.
+	classes []classNames
 }
 
 // From and To are the names of the stations in the letter's language.
@@ -97,6 +100,9 @@ type templates struct {
 	tag           language.Tag
 	subject, text *template.Template
 	html          *htmltemplate.Template
+	classes       classNames
+	// english has the names of classes that classes lacks.
+	english classNames
 }
 
 var functions = map[string]any{
@@ -107,8 +113,8 @@ var functions = map[string]any{
 }
 
 // Open reads the templates that we have, and those in a folder, "" for none: a folder for each language by its BCP 47
-// tag, with subject.txt, letter.txt and letter.html. Each is tried out with every kind of letter. An error names the
-// file.
+// tag, with subject.txt, letter.txt and letter.html, and perhaps classes.txt. Each is tried out with every kind of
+// letter. An error names the file, and the line where that is known.
 func Open(dir string) (*Templates, error) {
 	ours, err := fs.Sub(embedded, "templates")
 	if err != nil {
@@ -142,6 +148,9 @@ func Open(dir string) (*Templates, error) {
 		if err != nil {
 			return nil, err
 		}
+		if one.english = one.classes; len(t.all) > 0 {
+			one.english = t.all[0].classes
+		}
 		if err := one.tryOut(); err != nil {
 			return nil, err
 		}
@@ -164,7 +173,7 @@ func read(from fs.FS, files map[string]map[string]string) error {
 		if len(files) >= maxLanguages {
 			return fmt.Errorf("there are letters in more than %d languages", maxLanguages)
 		}
-		for _, name := range []string{subjectFile, textFile, htmlFile} {
+		for _, name := range []string{subjectFile, textFile, htmlFile, classesFile} {
 			file := path.Join(folder.Name(), name)
 			info, err := fs.Stat(from, file)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -195,6 +204,9 @@ func parse(name string, files map[string]string) (*templates, error) {
 		return nil, fmt.Errorf("%s: the folder's name is no tag of a language such as zh or en-GB", name)
 	}
 	t := &templates{tag: tag}
+	if t.classes, err = parseClasses(path.Join(name, classesFile), files[classesFile]); err != nil {
+		return nil, err
+	}
 	for file, parse := range map[string]func(name, text string) error{
 		subjectFile: func(name, text string) (err error) {
 			t.subject, err = template.New(name).Funcs(functions).Option("missingkey=error").Parse(text)
@@ -258,7 +270,8 @@ func (t *Templates) Languages() (tags []string) {
 	return tags
 }
 
-// Compose writes a letter in the language that is nearest to the buyer's, and sets its Language.
+// Compose writes a letter in the language that is nearest to the buyer's, and sets its Language and the names of
+// its classes.
 func (t *Templates) Compose(l *Letter) (Texts, error) {
 	at := 0
 	if tag, err := language.Parse(l.Order.Contact.Language); err == nil {
@@ -268,7 +281,7 @@ func (t *Templates) Compose(l *Letter) (Texts, error) {
 }
 
 func (t *templates) compose(l *Letter) (texts Texts, err error) {
-	l.Language = t.tag.String()
+	l.Language, l.classes = t.tag.String(), []classNames{t.classes, t.english}
 	var subject, text, html limited
 	err = errors.Join(t.subject.Execute(&subject, l), t.text.Execute(&text, l), t.html.Execute(&html, l))
 	if err != nil {

@@ -64,7 +64,9 @@ func TestCompose(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEmpty(t, texts.Subject)
 			require.NotContains(t, texts.Subject, "\n")
-			stations := map[string][]string{"zh": {"北京南", "上海虹桥"}, "en": {"Beijing South", "Shanghai Hongqiao"}}[language]
+			stations := map[string][]string{
+				"zh": {"北京南", "上海虹桥", "二等座"}, "en": {"Beijing South", "Shanghai Hongqiao", "Second class"},
+			}[language]
 			for _, one := range append(append(want, stations...), "4F7K2M9QX8TB", "G1", "王秀英", "12F", "09:00", "2030-05-01") {
 				require.Contains(t, texts.Text, one, "%s %s", kind, language)
 				require.Contains(t, textOf(t, texts.HTML), one, "%s %s", kind, language)
@@ -73,6 +75,7 @@ func TestCompose(t *testing.T) {
 			require.Contains(t, texts.HTML, `href="https://railway.example/o/1?a=b&amp;c=d"`)
 			require.NotContains(t, texts.Text, "李娜", "her ticket is not good any more")
 			require.NotContains(t, texts.HTML, "<img")
+			require.NotContains(t, texts.HTML+texts.Text, "SECOND")
 			if keep := os.Getenv("LETTERS"); keep != "" {
 				require.NoError(t, os.WriteFile(filepath.Join(keep, string(kind)+"."+language+".html"), []byte(texts.HTML), 0o600))
 			}
@@ -154,7 +157,8 @@ func TestOpen_AFolderOfOnesOwn(t *testing.T) {
 	}
 	put("zh/subject.txt", "车票 {{.Order.Number}}")
 	put("sw/subject.txt", "Tiketi {{.Order.Number}}")
-	put("sw/letter.txt", "{{range .Valid}}{{.Passenger}}{{end}}")
+	put("sw/letter.txt", "{{range .Valid}}{{.Passenger}} {{$.Class .SeatClass}}, {{$.Class \"FIRST\"}}{{end}}")
+	put("sw/classes.txt", "# Madaraja\n\nSECOND = Daraja la pili\n")
 	put("sw/letter.html", "<p>{{range .Valid}}{{.Passenger}}{{end}}</p>")
 	all := open(t, dir)
 	require.Equal(t, []string{"en", "sw", "zh"}, all.Languages())
@@ -167,18 +171,25 @@ func TestOpen_AFolderOfOnesOwn(t *testing.T) {
 	texts, err = all.Compose(&letters.Letter{Kind: notify.Paid, Order: o})
 	require.NoError(t, err)
 	require.Equal(t, "<p>王秀英</p>", texts.HTML)
+	require.Equal(t, "王秀英 Daraja la pili, First class", texts.Text, "what it has no name for is in English")
 
-	for file, text := range map[string]string{
-		"sw/letter.txt":       "{{.Nothing}}",
-		"sw/letter.html":      "{{range .Valid}}",
-		"sw/subject.txt":      `{{template "none"}}`,
-		"xx-yy-zz/letter.txt": "a",
-		"fr/letter.txt":       "a",
+	for _, c := range []struct{ file, text, want string }{
+		{"sw/letter.txt", "Habari\n{{.Nothing}}", "sw/letter.txt:2:"},
+		{"sw/letter.html", "<p>\n\n{{range .Valid}}", "sw/letter.html:3:"},
+		{"sw/letter.html", "<p title={{.Page}}'>", "sw/letter.html: "},
+		{"sw/subject.txt", `{{template "none"}}`, "sw/subject.txt"},
+		{"sw/classes.txt", "SECOND = a\nsecond = b", "sw/classes.txt:2:"},
+		{"sw/classes.txt", "\nSECOND", "sw/classes.txt:2:"},
+		{"sw/classes.txt", "SECOND =", "sw/classes.txt:1:"},
+		{"sw/classes.txt", "SECOND = a\nSECOND = b", "sw/classes.txt:2:"},
+		{"xx-yy-zz/letter.txt", "a", "xx-yy-zz"},
+		{"fr/letter.txt", "a", "fr: there is no"},
 	} {
+		file, text := c.file, c.text
 		was, _ := os.ReadFile(filepath.Join(dir, file))
 		put(file, text)
 		_, err := letters.Open(dir)
-		require.ErrorContains(t, err, strings.Split(file, "/")[0], file)
+		require.ErrorContains(t, err, c.want, file)
 		if was == nil {
 			require.NoError(t, os.RemoveAll(filepath.Join(dir, filepath.Dir(file))))
 		} else {
@@ -188,4 +199,25 @@ func TestOpen_AFolderOfOnesOwn(t *testing.T) {
 	put("sw/letter.txt", strings.Repeat("a", 300<<10))
 	_, err = letters.Open(dir)
 	require.ErrorContains(t, err, "longer than")
+}
+
+// TestOpen_EveryClassHasAName looks at our own languages.
+func TestOpen_EveryClassHasAName(t *testing.T) {
+	all := open(t, "")
+	for _, language := range all.Languages() {
+		seen := map[string]bool{}
+		for _, class := range rail.SeatClasses {
+			o := order()
+			o.Contact.Language = language
+			l := &letters.Letter{Kind: notify.Paid, Order: o}
+			require.Equal(t, string(class), l.Class(class))
+			_, err := all.Compose(l)
+			require.NoError(t, err)
+			name := l.Class(class)
+			require.NotEqual(t, string(class), name)
+			require.False(t, seen[name], name)
+			seen[name] = true
+			require.Equal(t, language == "en", strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ, ") == "", name)
+		}
+	}
 }

@@ -116,7 +116,7 @@ func pagesOf(l *letters.Letter) (pages []ticketpdf.Page, err error) {
 	for _, t := range l.Valid() {
 		page := ticketpdf.Page{
 			Number: l.Order.Number, Train: l.Order.Train, From: l.From(), To: l.To(), Departure: l.Order.From.At,
-			Arrival: l.Order.To.At, Class: string(t.SeatClass), Coach: t.Coach, Seat: t.Seat, Passenger: t.Passenger,
+			Arrival: l.Order.To.At, Class: l.Class(t.SeatClass), Coach: t.Coach, Seat: t.Seat, Passenger: t.Passenger,
 			Document: t.Document, Price: t.Price.String(), CodeText: t.Code,
 		}
 		if t.Code != "" {
