@@ -180,11 +180,9 @@ func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Maile
 		return nil, "", fmt.Errorf("--mail-templates: %w", err)
 	}
 	if s.MailFrom != "" {
-		from, err := smtpmail.CheckAddress(s.MailFrom)
-		if err != nil {
-			return nil, "", fmt.Errorf("--mail-from: %w", err)
+		if m.Domain, err = smtpmail.Domain(s.MailFrom); err != nil {
+			return nil, "", fmt.Errorf("--%w", err)
 		}
-		m.Domain = from[strings.LastIndexByte(from, '@')+1:]
 	}
 	if m.Printer, err = openPrinter(s, log); err != nil {
 		return nil, "", err
@@ -195,7 +193,7 @@ func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Maile
 			return nil, "", fmt.Errorf("--mail-folder: %w", err)
 		}
 		m.Sender = to
-		return m, "mails are written to " + folder, nil
+		return m, "mails are written to " + to.Dir(), nil
 	}
 	o := smtpmail.Options{Server: s.MailServer, From: s.MailFrom, User: s.MailUser, TLS: smtpmail.Mode(s.MailTLS)}
 	if s.MailPasswordFile != "" {
@@ -206,7 +204,7 @@ func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Maile
 		o.Password = strings.TrimSpace(string(password))
 	}
 	if m.Sender, err = smtpmail.New(o); err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("--%w", err)
 	}
 	return m, "mails by " + s.MailServer, nil
 }

@@ -72,7 +72,7 @@ var settingHelp = map[string]string{
 
 	"mail-server": "The SMTP server that mails to buyers are given to. Without it, the embedded default writes them into " +
 		"the folder mails in --data.",
-	"mail-from":          "The address that mails come from.",
+	"mail-from":          "Who mails come from: an address, or Example Railways <tickets@example.com>.",
 	"mail-user":          "The user at the SMTP server.",
 	"mail-password-file": "The file with that user's password.",
 	"mail-tls": "How the SMTP server is spoken to: starttls and tls need a good certificate; none is for one on this " +

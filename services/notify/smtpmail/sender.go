@@ -124,6 +124,15 @@ func hostName(text string) bool {
 	return err == nil && name == strings.ToLower(text)
 }
 
+// Domain is the domain of Options.From, which Message-IDs end with.
+func Domain(from string) (string, error) {
+	address, err := sender(from)
+	if err != nil {
+		return "", err
+	}
+	return address.Address[strings.LastIndexByte(address.Address, '@')+1:], nil
+}
+
 // sender is who mails are from.
 func sender(from string) (stdmail.Address, error) {
 	address, err := stdmail.ParseAddress(from)

@@ -504,3 +504,17 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestDomain(t *testing.T) {
+	for from, want := range map[string]string{
+		"tickets@Example.com":                     "example.com",
+		"Example Railways <tickets@example.com>":  "example.com",
+		`"中国铁路, a@b.cd" <tickets@bücher.example>`: "xn--bcher-kva.example",
+	} {
+		got, err := smtpmail.Domain(from)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := smtpmail.Domain("Example Railways")
+	require.ErrorContains(t, err, "mail-from: it is an address")
+}
