@@ -253,7 +253,7 @@ func TestMessages_Commands(t *testing.T) {
 	r := start(t, settings)
 	code, out, errs := command(t, settings.Data, "messages", "status")
 	require.Zero(t, code, errs)
-	require.Regexp(t, "^nothing waits to be published\nnothing waits for groups to acknowledge\n(group tickets|no group)",
+	require.Regexp(t, "^nothing waits to be published\nnothing waits for groups to acknowledge\n(group (tickets|notify)|no group)",
 		out)
 
 	run := r.publishT12(t)
@@ -283,7 +283,12 @@ func TestMessages_Commands(t *testing.T) {
 	dead := func() int64 {
 		groups, err := r.stores.messages.Groups(t.Context())
 		require.NoError(t, err)
-		return groups[0].Dead
+		for i := range groups {
+			if groups[i].Name == "pay" {
+				return groups[i].Dead
+			}
+		}
+		return 0
 	}
 	require.Eventually(t, func() bool { return dead() == int64(suspended) }, 30*time.Second, 20*time.Millisecond)
 	code, out, errs = command(t, settings.Data, "messages", "status", "--json")
@@ -375,7 +380,7 @@ func TestMessages_OfPayments(t *testing.T) {
 		return all
 	}
 	require.Equal(t, []string{saleGroup}, names(streams.Payments))
-	require.Subset(t, []string{ticketsGroup}, names("events"))
+	require.Subset(t, []string{ticketsGroup, notifyGroup}, names("events"))
 
 	require.NoError(t, p.stores.payments.MakeGroup(t.Context(), "audit"))
 	require.NoError(t, p.payments.store.KeepEventsFor(t.Context(), "audit"))

@@ -38,6 +38,9 @@ func withDefault(run string) map[string]string {
 		"Query.searchTickets(first:)": `{searchTickets(from:["BJP"],to:["SHH"],date:"` + day() +
 			`",HOLE){nodes{run{id}} pageInfo{hasNextPage}}}`,
 		"Query.runs(first:)":             `{runs(filter:{},HOLE){nodes{id}}}`,
+		"Query.deliveries(first:)":       `{deliveries(filter:{},HOLE){nodes{id}}}`,
+		"ChangeWebhookInput.newSecret":   `mutation{changeWebhook(input:{webhookId:"x",HOLE}){secret userErrors{code}}}`,
+		"CheckTicketInput.use":           `mutation{checkTicket(input:{code:"ABC",HOLE}){result userErrors{code}}}`,
 		"Query.orders(first:)":           `{orders(filter:{},HOLE){nodes{id}}}`,
 		"Viewer.orders(first:)":          `{viewer{orders(states:null,HOLE){nodes{id}}}}`,
 		"PublishTrainInput.validateOnly": publishing("IN_TRAIN", hole),
@@ -97,7 +100,7 @@ func asVariable(t *testing.T, mutation string) (document string, input any) {
 func TestServer_NullMeansTheDefault(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)
-	both := r.token(t, "ann", "PASSENGER", "ADMIN")
+	both := r.token(t, "ann", "PASSENGER", "ADMIN", "INSPECTOR")
 	placed := r.ask(t, both, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotNil(t, placed.at(t, "placeOrder.order.id"), "%s", placed.Data)
 	operations := withDefault(run)
