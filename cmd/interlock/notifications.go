@@ -16,7 +16,6 @@ import (
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
 	"interlock/services/messages/streams"
-	"interlock/services/mysqlcluster"
 	"interlock/services/notify"
 	"interlock/services/notify/letters"
 	"interlock/services/notify/outgoing"
@@ -75,27 +74,7 @@ func notifyAccess(s *Settings) (rpc.Access, error) {
 
 // notifyOptions say where the notifications' database is.
 func notifyOptions(s *Settings) (sqlledger.Options, error) {
-	if s.embedded() {
-		return sqlledger.Options{Path: filepath.Join(s.Data, notifyFile), Durability: sqlledger.Local}, nil
-	}
-	o := sqlledger.Options{Durability: s.Durability, CommitTimeout: commitTimeout, MaxConnections: notifyConnections}
-	members := s.NotifyMySQL
-	if len(members) == 0 {
-		// Beside the ledger's, which has the epoch of the members.
-		for _, dsn := range s.MySQL {
-			beside, database, err := mysqlcluster.Beside(dsn, notifySuffix)
-			if err != nil {
-				return o, fmt.Errorf("--mysql: %w", err)
-			}
-			members, o.ClusterDatabase = append(members, beside), database
-		}
-	}
-	if len(members) == 1 {
-		o.DSN = members[0]
-	} else {
-		o.Members = members
-	}
-	return o, nil
+	return besideLedger(s, notifyFile, s.NotifyMySQL, notifySuffix, notifyConnections)
 }
 
 // notifications tell buyers and partners in this process: their service, their database, and what hears of orders.

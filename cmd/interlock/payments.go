@@ -51,15 +51,22 @@ type payments struct {
 
 // paymentsOptions say where the payments' database is.
 func paymentsOptions(s *Settings) (sqlledger.Options, error) {
+	return besideLedger(s, paymentsFile, s.PayMySQL, paymentsSuffix, paymentsConnections)
+}
+
+// besideLedger says where a service's own database is: a file in the data folder, or the members that the settings name,
+// or else the ledger's, with a suffix to the ledger's name.
+func besideLedger(
+	s *Settings, file string, members []string, suffix string, connections int,
+) (sqlledger.Options, error) {
 	if s.embedded() {
-		return sqlledger.Options{Path: filepath.Join(s.Data, paymentsFile), Durability: sqlledger.Local}, nil
+		return sqlledger.Options{Path: filepath.Join(s.Data, file), Durability: sqlledger.Local}, nil
 	}
-	o := sqlledger.Options{Durability: s.Durability, CommitTimeout: commitTimeout, MaxConnections: paymentsConnections}
-	members := s.PayMySQL
+	o := sqlledger.Options{Durability: s.Durability, CommitTimeout: commitTimeout, MaxConnections: connections}
 	if len(members) == 0 {
 		// Beside the ledger's, which has the epoch of the members.
 		for _, dsn := range s.MySQL {
-			beside, database, err := mysqlcluster.Beside(dsn, paymentsSuffix)
+			beside, database, err := mysqlcluster.Beside(dsn, suffix)
 			if err != nil {
 				return o, fmt.Errorf("--mysql: %w", err)
 			}
