@@ -15,8 +15,9 @@ import (
 // maxMails is how many of an order's mails are shown.
 const maxMails = 50
 
-// errNoNotifier says that nobody is told anything here.
-var errNoNotifier = rail.Refuse(rail.WrongState, "nobody is told anything here: no mail server and no webhooks are set up")
+// errNoNotifier says that nothing is told here.
+var errNoNotifier = rail.Refuse(rail.WrongState,
+	"nothing is told here: there is no mail server, and there are no webhooks")
 
 func delivery(d *notify.Delivery) *graph.Delivery {
 	if d == nil {

@@ -13,7 +13,7 @@ import (
 type migrateCommand struct{}
 
 // Run brings the schema of the ledger up to date, that of the payments' database where payments take time, and that of
-// the notifications' where anybody is told anything. It may run while servers run, and on several machines at once.
+// the notifications' where something is told. It may run while servers run, and on several machines at once.
 func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
 	if settings.embedded() {
 		if err := settings.dataFolder(); err != nil {

@@ -41,7 +41,7 @@ const (
 	notifyAtOnce = 32
 )
 
-// notifies tells whether anybody is told anything by a process with these settings.
+// notifies tells whether a process with these settings tells buyers or partners anything.
 func (s *Settings) notifies() bool { return s.embedded() || s.mails() || s.Webhooks }
 
 // mails tells whether mails are sent, or written into a folder.

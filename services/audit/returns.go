@@ -14,8 +14,8 @@ const underWay = time.Minute
 
 // steps is how often an order moved on by what became of its tickets. Each refund that was asked for is one step, and
 // so are the begin and the end of each change; both of them are one where no money was to be awaited. So are the use of
-// each ticket, and the note that the money of a refund is back, where some was to go back. The rest of a price is refunded with the end of its
-// change, and all tickets of a withdrawn run with the end of their order.
+// each ticket, and the note that the money of a refund is back, where some was to go back. The rest of a price is
+// refunded with the end of its change, and all tickets of a withdrawn run with the end of their order.
 func steps(o *ledger.WrittenOrder) (n int64) {
 	for i := range o.Tickets {
 		if o.Tickets[i].Own == rail.TicketUsed {
@@ -147,7 +147,8 @@ func (v *verifier) refundOf(o *ledger.WrittenOrder, i int) rail.RefundKind {
 				return rail.RefundChanged
 			}
 		}
-	case (own == "" || own == rail.TicketUsed) && o.State == rail.Cancelled && !o.PaidAt.IsZero() && o.Tickets[i].Price.Minor > 0:
+	case (own == "" || own == rail.TicketUsed) && o.State == rail.Cancelled && !o.PaidAt.IsZero() &&
+		o.Tickets[i].Price.Minor > 0:
 		return rail.RefundWithdrawn
 	}
 	return ""

@@ -142,8 +142,8 @@ type NewOrder struct {
 // OrderChange is what a batch makes of an order that it has read: see BatchState.Orders.
 type OrderChange struct {
 	// Order is as it is to be, at the next version. Its tickets' Own states and Uses, its State and EndedAt, and its
-	// Refunds and Changes may be others; all else is not looked at. An order that becomes Returned ends at the batch's version, and
-	// so does a ticket that becomes TicketRefunded or TicketChanged.
+	// Refunds and Changes may be others; all else is not looked at. An order that becomes Returned ends at the batch's
+	// version, and so does a ticket that becomes TicketRefunded or TicketChanged.
 	Order *rail.Order
 	// Event is what became true. An order has one change in a batch.
 	Event EventType

@@ -37,7 +37,8 @@ type Ledger interface {
 
 	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers
 	// the order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order
-	// has ended, or its passengers were forgotten; or the ticket has ended, or is being changed. ledger.ErrInDoubt: it may or may not have taken place.
+	// has ended, or its passengers were forgotten; or the ticket has ended, or is being changed. ledger.ErrInDoubt: it
+	// may or may not have taken place.
 	Correct(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
 
 	// DueChanges are changes that are open, and whose DueAt has come, after a change (the zero one for the first), at

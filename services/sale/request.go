@@ -10,8 +10,8 @@ import (
 )
 
 // request asks a run's worker for one thing: to place an order or to cancel one, to give tickets back, to begin a
-// change of one or to finish it, or to mark one as used. A request for nothing makes it serve a batch, which expires holds and resolves what is
-// in doubt.
+// change of one or to finish it, or to mark one as used. A request for nothing makes it serve a batch, which expires
+// holds and resolves what is in doubt.
 type request struct {
 	// ctx is the buyer's.
 	ctx    context.Context

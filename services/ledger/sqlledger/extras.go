@@ -124,7 +124,8 @@ var changesInto = []string{
 func ticketChangeRow(o *rail.Order, c *rail.TicketChange) []any {
 	return []any{
 		string(o.RunID), o.ID, c.ID, c.Ticket, string(c.To), string(c.State), c.Wanted, c.Price.Minor,
-		c.Carried.Minor, c.Rest.Minor, c.Fee.Minor, string(c.Carried.Currency), c.BegunAt.UnixMilli(), c.DueAt.UnixMilli(), millisOrNil(c.EndedAt),
+		c.Carried.Minor, c.Rest.Minor, c.Fee.Minor, string(c.Carried.Currency), c.BegunAt.UnixMilli(),
+		c.DueAt.UnixMilli(), millisOrNil(c.EndedAt),
 	}
 }
 

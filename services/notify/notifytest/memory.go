@@ -100,7 +100,9 @@ func (m *Memory) Write(ctx context.Context, b notify.Batch) (written notify.Writ
 }
 
 // sorted are deliveries for which a condition holds, by an order, at most limit.
-func (m *Memory) sorted(limit int, by func(a, b *notify.Delivery) int, is func(*notify.Delivery) bool) []*notify.Delivery {
+func (m *Memory) sorted(
+	limit int, by func(a, b *notify.Delivery) int, is func(*notify.Delivery) bool,
+) []*notify.Delivery {
 	var all []*notify.Delivery
 	for _, d := range m.deliveries {
 		if is(&d) {

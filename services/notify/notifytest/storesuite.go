@@ -49,7 +49,8 @@ func RunStore(t *testing.T, open func(t *testing.T) Kept) {
 func Mail(n int) notify.Delivery {
 	return notify.Delivery{
 		ID: fmt.Sprintf("%064x", n), Channel: notify.Mail, Kind: notify.Paid,
-		OrderID: fmt.Sprintf("T1@2019-10-12/%d", n), RunID: "T1@2019-10-12", Subject: 7, At: time.UnixMilli(1_570_000_000_000).UTC(),
+		OrderID: fmt.Sprintf("T1@2019-10-12/%d", n), RunID: "T1@2019-10-12", Subject: 7,
+		At:    time.UnixMilli(1_570_000_000_000).UTC(),
 		State: notify.Pending,
 	}
 }
