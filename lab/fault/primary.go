@@ -40,31 +40,35 @@ func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
 func primaryKilled() Fault {
 	return Fault{
 		Name: "primary_killed", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
-		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			victim, err := primaryOf(ctx, s.Cluster)
-			if err != nil {
-				return nil, err
-			}
-			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
-			if err != nil {
-				return nil, err
-			}
-			gone := time.Now()
-			deleted, err := s.bury(victim)
-			if err != nil {
-				return nil, err
-			}
-			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, killed, gone)
-				proof.Fired = proof.Fired && waiting > 0
-				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
-				if deleted {
-					return proof, nil
-				}
-				return proof, victim.Start(ctx)
-			}, nil
-		},
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) { return s.killPrimary(ctx, func() {}) },
 	}
+}
+
+// killPrimary kills the primary while a commit waits, and calls then as soon as it is gone.
+func (s *Scene) killPrimary(ctx context.Context, then func()) (Heal, error) {
+	victim, err := primaryOf(ctx, s.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+	if err != nil {
+		return nil, err
+	}
+	gone := time.Now()
+	then()
+	deleted, err := s.bury(victim)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (Injected, error) {
+		proof := s.tookOver(ctx, victim, killed, gone)
+		proof.Fired = proof.Fired && waiting > 0
+		proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
+		if deleted {
+			return proof, nil
+		}
+		return proof, victim.Start(ctx)
+	}, nil
 }
 
 // primaryRestarted kills the primary while a commit waits, and starts it again before the supervisor has taken over,

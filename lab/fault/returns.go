@@ -98,7 +98,6 @@ func primaryKilledDuringRefunds() Fault {
 	f := primaryKilled()
 	f.Name, f.Area, f.Returns, f.Alone, f.Slow = "primary_killed_during_refunds", refundsArea, true, true, moneySlow
 	f.Shape = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, MessagesApart: true, Bank: true, Hold: payHold}
-	inject := f.Inject
 	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
 		steps := []failpoints.Point{failpoints.AfterChanging, failpoints.AfterReplaced}
 		change, refund, release, err := s.holdBoth(ctx, steps[s.Seed%uint64(len(steps))])
@@ -106,17 +105,19 @@ func primaryKilledDuringRefunds() Fault {
 			return nil, err
 		}
 		defer release()
-		killed := time.Now()
-		heal, err := inject(ctx, s)
+		var gone time.Time
+		heal, err := s.killPrimary(ctx, func() {
+			gone = time.Now()
+			release() // C10 lets what was committed before be answered for a second.
+		})
 		if err != nil {
-			return heal, err
+			return nil, err
 		}
-		gone := time.Now()
 		return func(ctx context.Context) (Injected, error) {
 			calls := s.Workload.Log().Calls()
 			proof, err := heal(ctx)
-			proof.Facts["refunds_under_way"] = underWayAt(calls, history.Refund, killed)
-			proof.Facts["changes_under_way"] = underWayAt(calls, history.Change, killed)
+			proof.Facts["refunds_under_way"] = underWayAt(calls, history.Refund, gone)
+			proof.Facts["changes_under_way"] = underWayAt(calls, history.Change, gone)
 			for _, one := range []*heldReturn{change, refund} {
 				one.UnderWay = !toldBy(calls, one.kind, one.Number, gone)
 				proof.Facts[string(one.Point)] = one
