@@ -1,6 +1,7 @@
 package ticketpdf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +116,7 @@ func (f *font) tryOut() (err error) {
 	}
 	pdf := fpdf.New("P", "mm", "A5", "")
 	pdf.AddPage()
-	pdf.AddUTF8FontFromBytes("sample", "", f.bytes)
+	pdf.AddUTF8FontFromBytes("sample", "", bytes.Clone(f.bytes)) // The library writes into it.
 	pdf.SetFont("sample", "", 10)
 	pdf.Text(10, 10, text)
 	return pdf.Output(io.Discard)

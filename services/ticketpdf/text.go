@@ -1,6 +1,7 @@
 package ticketpdf
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -125,7 +126,8 @@ func (s *sheet) width(r *run, l look) float64 {
 		return s.GetStringWidth(s.latin(r.text))
 	}
 	if !s.embedded[r.font.family] {
-		s.AddUTF8FontFromBytes(r.font.family, "", r.font.bytes)
+		// The library writes into what it is given.
+		s.AddUTF8FontFromBytes(r.font.family, "", bytes.Clone(r.font.bytes))
 		s.embedded[r.font.family] = true
 	}
 	s.SetFont(r.font.family, "", l.size)

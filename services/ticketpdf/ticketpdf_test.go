@@ -165,7 +165,7 @@ func decode(t *testing.T, picture image.Image) string {
 	return read.GetText()
 }
 
-// TestPrint_SameBytes prints the same at other times, and from several goroutines.
+// TestPrint_SameBytes prints the same at other times, and by one Printer in several goroutines.
 func TestPrint_SameBytes(t *testing.T) {
 	p := printer(t)
 	one := page(t)
@@ -178,7 +178,7 @@ func TestPrint_SameBytes(t *testing.T) {
 		var all sync.WaitGroup
 		again := make([][]byte, 4)
 		for i := range again {
-			all.Go(func() { again[i], _ = printer(t).Print("zh", pages) })
+			all.Go(func() { again[i], _ = p.Print("zh", pages) })
 		}
 		all.Wait()
 		for _, b := range again {
