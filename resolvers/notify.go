@@ -161,7 +161,7 @@ func (r *mutationResolver) ResendTicket(
 	return &graph.ResendTicketPayload{Delivery: delivery(sent), UserErrors: refusals}, nil
 }
 
-// resendTicket sends tickets of the viewer's own orders; an admin's may be anybody's.
+// resendTicket sends tickets of the viewer's own orders; an admin sends those of all.
 func (r *mutationResolver) resendTicket(ctx context.Context, input graph.ResendTicketInput) (*notify.Delivery, error) {
 	if r.Notifier == nil {
 		return nil, errNoNotifier

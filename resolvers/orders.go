@@ -178,7 +178,7 @@ func (r *ticketResolver) Passenger(_ context.Context, t *graph.Ticket) (*rail.Pa
 	return &t.Ticket.Passenger, nil
 }
 
-// Code is null for a ticket that lets nobody travel.
+// Code is null for a ticket that is not valid for travel.
 func (r *ticketResolver) Code(ctx context.Context, t *graph.Ticket) (*string, error) {
 	for i := range t.Placed.Tickets {
 		if &t.Placed.Tickets[i] == t.Ticket {

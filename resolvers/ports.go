@@ -57,7 +57,7 @@ type Sale interface {
 type TicketCodes interface {
 	// Check reads a code and checks its signature. An error is one of ticketcode.
 	Check(code string) (ticketcode.Ticket, error)
-	// Of is the code of an order's ticket; "" for one that lets nobody travel, and where there is no key to sign with.
+	// Of is the code of an order's ticket; "" for one that is not valid for travel, and without a key to sign with.
 	Of(ctx context.Context, o *rail.Order, ticket int) (string, error)
 }
 

@@ -24,7 +24,7 @@ type Resolver struct {
 	Hub       Hub
 	Tickets   StreamTickets
 	Codes     TicketCodes
-	// Notifier is nil where nobody is told anything.
+	// Notifier is nil where notifications are off.
 	Notifier Notifier
 	Cursors  Cursors
 	// ViewerKey makes the ids of viewers. It is the same on every server, and must not change.

@@ -19,7 +19,7 @@ const checkTicketMutation = `mutation($i:CheckTicketInput!){checkTicket(input:$i
 	train{number} from{station{code}} to{station{code}} coach seat seatClass passengerName documentTail usedAt}
 	userErrors{code path}}}`
 
-// inspector is a buyer on a train that leaves soon, and somebody who inspects what was bought.
+// inspector buys on a train that leaves soon, and checks the tickets in it.
 type inspector struct {
 	*buyer
 	token string

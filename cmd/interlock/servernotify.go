@@ -84,7 +84,7 @@ func (s *Settings) checkCallsExposure(ctx context.Context, listen string, access
 		"with %s-cert and %s-key", why, settings, settings, settings, settings)
 }
 
-// notifyService tells what was told, and tells again; nil where nobody is told anything.
+// notifyService lists what was sent, and sends it again; nil where notifications are off.
 func (s *Server) notifyService() notifyrpc.Service {
 	switch {
 	case s.notifications != nil:

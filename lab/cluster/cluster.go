@@ -69,7 +69,7 @@ type Options struct {
 	Consumers bool
 	// Bank starts a sandbox bank, and a service of payments that deals with it. Without it payments are instant.
 	Bank bool
-	// MailFolder is where servers write mails to buyers who give an address; "": nobody is told anything.
+	// MailFolder is where servers write mails to buyers who give an address; "": notifications are off.
 	MailFolder string
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
 	ClocksApart time.Duration

@@ -52,7 +52,7 @@ func (c *Cluster) Payments() *Payments { return c.payments }
 // notifyDatabase is where what is told is noted, beside the ledger.
 const notifyDatabase = Database + "_notify"
 
-// migrateNotify makes the notifications' database, if anybody is told anything.
+// migrateNotify makes the notifications' database, if notifications are on.
 func (c *Cluster) migrateNotify(ctx context.Context) error {
 	if c.options.MailFolder == "" {
 		return nil

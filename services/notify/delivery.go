@@ -54,7 +54,7 @@ const (
 	Refused State = "REFUSED"
 	// GivenUp: it was tried for as long as it is worth.
 	GivenUp State = "GIVEN_UP"
-	// Skipped: there is nothing to say any more, or nobody to say it to.
+	// Skipped: there is nothing to say any more, or no address to say it to.
 	Skipped State = "SKIPPED"
 )
 

@@ -60,7 +60,7 @@ type Ticket struct {
 	Seat      string
 	Price     rail.Money
 	State     rail.TicketState
-	// Code is what a code on the ticket says, "" for a ticket that lets nobody travel.
+	// Code is what a code on the ticket says, "" for a ticket that is not valid for travel.
 	Code string
 }
 

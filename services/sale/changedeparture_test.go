@@ -14,7 +14,7 @@ import (
 )
 
 // A ticket that is being changed is good for travel. So what it is changed to is paid for before its train leaves, or
-// not at all: nobody travels by a ticket and has its price for another one.
+// not at all: a ticket that was travelled by pays for no other one.
 func TestChange_NotPaidForAfterTheDeparture(t *testing.T) {
 	for run := range 2 {
 		synctest.Test(t, func(t *testing.T) {

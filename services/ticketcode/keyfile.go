@@ -27,7 +27,7 @@ func LoadKeys(path string) (*Keys, error) {
 	return keys, nil
 }
 
-// LoadRing reads a file of private keys, as ParseRing does. It refuses one that everybody may read: whoever has the
+// LoadRing reads a file of private keys, as ParseRing does. It refuses one that all users may read: whoever has the
 // keys can make tickets. A group may read it, since some systems hand secrets to a program so.
 func LoadRing(path string) (*Ring, error) {
 	info, err := os.Stat(path)

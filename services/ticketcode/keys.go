@@ -24,7 +24,7 @@ var (
 // MaxKeys is more than are in use at a time: the key that signs, and those of tickets whose runs are not past.
 const MaxKeys = 16
 
-// ID names a key. It is derived from the public key, so that nobody can give two keys one id by mistake.
+// ID names a key. It is derived from the public key, so that two keys cannot get one id by mistake.
 type ID [idBytes]byte
 
 // String is the id in hexadecimal, eight digits.

@@ -425,7 +425,7 @@ type Ticket struct {
 	Price     *Money `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
 	// state is a TicketState of schema.graphql.
 	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
-	// code is what a code on the ticket says, empty for one that lets nobody travel.
+	// code is what a code on the ticket says, empty for one that is not valid for travel.
 	Code          string `protobuf:"bytes,8,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -143,7 +143,7 @@ func (b *Book) CodeOf(ctx context.Context, o *rail.Order, i int) (string, error)
 	return b.Code(run, o, i)
 }
 
-// Code is what the code of an order's ticket says, signed; "" for a ticket that lets nobody travel, or whose passenger
+// Code is what the code of an order's ticket says, signed; "" for one that is not valid for travel, or whose passenger
 // is not known.
 func (b *Book) Code(run *rail.Run, o *rail.Order, i int) (string, error) {
 	t := &o.Tickets[i]

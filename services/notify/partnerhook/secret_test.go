@@ -67,7 +67,7 @@ func TestSign_FlippedBits(t *testing.T) {
 	})
 }
 
-// While a secret is replaced, who has the old one and who has the new one can verify; nobody else.
+// While a secret is replaced, receivers with the old one and receivers with the new one can verify.
 func TestSign_Rotation(t *testing.T) {
 	older, newer := NewSecret(), NewSecret()
 	signatures, err := sign([]string{newer, older}, exampleID, time.Unix(exampleSeconds, 0), []byte(exampleBody))

@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// What is certain of a mail that was not taken. With neither, nobody has it, and it may be tried again.
+// What is certain of a mail that was not taken. With neither, no server has it, and it may be tried again.
 var (
 	// ErrRefused says that the mail will never be taken as it is.
 	ErrRefused = errors.New("the mail is refused for good")

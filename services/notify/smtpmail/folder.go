@@ -19,7 +19,7 @@ type Folder struct {
 	from stdmail.Address
 }
 
-// folderFrom is who mails in a folder are from: nobody, for the domain is nobody's (RFC 2606).
+// folderFrom sends mails in a folder. Its domain is reserved, so that an answer reaches no person (RFC 2606).
 var folderFrom = stdmail.Address{Name: "Interlock", Address: "tickets@interlock.example"}
 
 // NewFolder makes a folder for mails, readable by its owner alone, unless it is there.
