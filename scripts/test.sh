@@ -66,6 +66,10 @@ check_formatted() {
   local files
   files="$(find . -name node_modules -prune -o -name '*.go' -print0 | xargs -0 gofmt -l)" || return 1
   [[ -z "$files" ]] || { printf 'not formatted (make fmt): %s\n' "$files"; return 1; }
+  if git grep -nE '^(<{7}|>{7}) '; then
+    echo 'left over from a merge'
+    return 1
+  fi
 }
 
 lint() { # the command has arguments

@@ -13,6 +13,7 @@ import (
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/messages"
+	"interlock/services/notify"
 	"interlock/services/pay"
 	"interlock/services/sale"
 )
@@ -94,6 +95,13 @@ func (f faults) pay(o pay.Options) pay.Options {
 	}
 	o.Providers = providers
 	return o
+}
+
+func (f faults) notify(o notify.Options) notify.Options {
+	if f.control == nil {
+		return o
+	}
+	return f.control.Notifications(o)
 }
 
 func (f faults) clock() func() time.Time {

@@ -8,6 +8,7 @@ import (
 
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
+	"interlock/services/notify"
 	"interlock/services/pay"
 	"interlock/services/sale"
 )
@@ -28,6 +29,8 @@ func (faults) around(o sale.Options) sale.Options { return o }
 func (faults) relay(*messages.Relay) {}
 
 func (faults) pay(o pay.Options) pay.Options { return o }
+
+func (faults) notify(o notify.Options) notify.Options { return o }
 
 func (faults) clock() func() time.Time { return time.Now }
 

@@ -69,6 +69,8 @@ type Options struct {
 	Consumers bool
 	// Bank starts a sandbox bank, and a service of payments that deals with it. Without it payments are instant.
 	Bank bool
+	// Notify starts a service of notifications, and a mail server and two partners that it tells.
+	Notify bool
 	// MailFolder is where servers write mails to buyers who give an address; "": notifications are off.
 	MailFolder string
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
@@ -101,6 +103,7 @@ type Cluster struct {
 	proxies     []*Proxy
 	consumers   []*servers.Program
 	payments    *Payments
+	told        *Notifications
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -153,10 +156,16 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := c.startPayments(ctx); err != nil {
 		return nil, err
 	}
+	if err := c.startNotifications(ctx); err != nil {
+		return nil, err
+	}
 	for range o.Servers {
 		if _, err := c.AddServer(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.told.begin(ctx, c); err != nil {
+		return nil, err
 	}
 	o.Log.Info("the cluster is up", "servers", o.Servers)
 	return c, nil
@@ -218,7 +227,7 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, closeProxies(c.Proxies()))
-	errs = append(errs, c.payments.Close())
+	errs = append(errs, c.told.close(), c.payments.Close())
 	for _, s := range c.consumers {
 		errs = append(errs, s.Close())
 	}

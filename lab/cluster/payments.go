@@ -20,7 +20,6 @@ import (
 	"interlock/internal/servers"
 	"interlock/services/bank"
 	"interlock/services/ledger/sqlledger"
-	"interlock/services/notify/sqlnotify"
 	"interlock/services/pay/sqlpay"
 )
 
@@ -49,21 +48,10 @@ const (
 // Payments are the bank and the service of payments; nil in a cluster whose payments are instant.
 func (c *Cluster) Payments() *Payments { return c.payments }
 
-// notifyDatabase is where what is told is noted, beside the ledger.
-const notifyDatabase = Database + "_notify"
-
-// migrateNotify makes the notifications' database, if notifications are on.
-func (c *Cluster) migrateNotify(ctx context.Context) error {
-	if c.options.MailFolder == "" {
-		return nil
-	}
-	return sqlnotify.Migrate(ctx, sqlledger.Options{DSN: c.DSN(notifyDatabase), ClusterDatabase: Database})
-}
-
 // startPayments starts the bank and the service of payments, if there are to be any.
 func (c *Cluster) startPayments(ctx context.Context) (err error) {
-	if err := c.migrateNotify(ctx); err != nil || !c.options.Bank {
-		return err
+	if !c.options.Bank {
+		return nil
 	}
 	err = sqlpay.Migrate(ctx, sqlledger.Options{DSN: c.DSN(PaymentsDatabase), ClusterDatabase: Database})
 	if err != nil {
@@ -156,13 +144,16 @@ func (c *Cluster) paymentsArgs(addr string) []string {
 	}, c.payments.InsideArgs()...)
 }
 
-// paymentsEnv are its variables. It is told of the ledger's members: its database is beside the ledger's.
-func (c *Cluster) paymentsEnv() []string {
+// paymentsEnv are its variables.
+func (c *Cluster) paymentsEnv() []string { return slices.Concat(c.besideEnv(), c.faultEnv(0)) }
+
+// besideEnv are the variables of a service whose database is beside the ledger's: it is told of the ledger's members.
+func (c *Cluster) besideEnv() []string {
 	dsns := make([]string, len(c.known()))
 	for i, m := range c.known() {
 		dsns[i] = c.members.DSN(m, Database)
 	}
-	return slices.Concat([]string{"INTERLOCK_MYSQL=" + strings.Join(dsns, ",")}, c.faultEnv(0))
+	return []string{"INTERLOCK_MYSQL=" + strings.Join(dsns, ",")}
 }
 
 // payArgs are what servers are told of payments.

@@ -110,9 +110,7 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
 	args = append(args, c.payArgs()...)
-	if c.options.MailFolder != "" {
-		args = append(args, "--mail-folder", c.options.MailFolder)
-	}
+	args = append(args, c.notifyArgs(len(c.servers) == 0)...)
 	if c.options.MessagesApart {
 		args = append(args, "--messages", c.Messages.Addr())
 	}

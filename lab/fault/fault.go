@@ -38,6 +38,8 @@ type Shape struct {
 	MessagesApart bool
 	// Bank has buyers pay at a bank. Else payments are instant.
 	Bank bool
+	// Notify has buyers be told by mail, and partners by webhooks.
+	Notify bool
 	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
 	FirstDiskBytes int64
 }
@@ -50,7 +52,7 @@ func (s Shape) Options() cluster.Options {
 		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart, MessagesApart: s.MessagesApart, Consumers: true,
-		Bank: s.Bank,
+		Bank: s.Bank, Notify: s.Notify,
 	}
 }
 
@@ -140,6 +142,8 @@ type Scene struct {
 	log *effects.Log
 	// deleted are the members whose data a fault has deleted: they stay away.
 	deleted []*servers.SQLServer
+	// notifyKills is how often the service of notifications was killed.
+	notifyKills int
 	// later are looks at what shows only after there was time to recover. Each returns what did not hold.
 	later []func(ctx context.Context) (broken []string)
 }

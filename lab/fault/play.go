@@ -166,7 +166,7 @@ func (p *play) open(ctx context.Context) (err error) {
 	if hold := p.fault.Shape.Hold; hold > 0 && !p.fault.Shape.Bank {
 		o.Dawdle = 2 * hold // half of the buyers come too late
 	}
-	o.Bank, o.Returns = p.fault.Shape.Bank, p.fault.Returns
+	o.Bank, o.Returns, o.Mails = p.fault.Shape.Bank, p.fault.Returns, p.fault.Shape.Notify
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
@@ -273,6 +273,11 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 	told, err := p.events(ctx, e)
 	if err != nil {
 		return fmt.Errorf("reading what consumers were told: %w", err)
+	}
+	if p.fault.Shape.Notify {
+		if err := p.notified(ctx, e, told); err != nil {
+			return fmt.Errorf("reading what buyers and partners were told: %w", err)
+		}
 	}
 	members, err := e.members(ctx)
 	if err != nil {

@@ -21,6 +21,7 @@ const (
 	messagesArea    = "messages"
 	paymentsArea    = "payments"
 	refundsArea     = "refunds"
+	notifyArea      = "notifications"
 	buyersArea      = "buyers"
 )
 
@@ -42,6 +43,7 @@ func Table() []Fault {
 		webhookLost(), webhookTripled(), webhookOutOfOrder(), webhookForged(), primaryKilledDuringPayments(),
 		withParties(changeKilled()), withParties(primaryKilledDuringRefunds()), withParties(refundAndChangeAtOnce()),
 		withParties(withdrawnWhilePaying()),
+		notifyKilled(), smtpHangs(), webhookTargetHangs(),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }

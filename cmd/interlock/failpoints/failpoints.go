@@ -1,8 +1,9 @@
 // Package failpoints holds a batch of a running server at an exact point, so that the lab can kill or freeze the server
-// right there. In the same way it holds the relay of events, consumers of the lab's own, and the service of payments.
+// right there. In the same way it holds the relay of events, consumers of the lab's own, and the services of payments
+// and of notifications.
 //
 // It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections; and what a
-// relay, a consumer and the service of payments work with. The sale and the ledger know nothing of it. Only a server
+// relay, a consumer and the two services work with. The sale and the ledger know nothing of it. Only a server
 // that is built with the tag `fault` has it; the one that is shipped does not.
 //
 // One batch is held at a time, and for no longer than a limit. It is held by a connection to a socket in the server's
@@ -116,6 +117,21 @@ func PaymentPoints() []Point {
 // Limit is how long a server holds a batch at most: longer than the lab freezes any server.
 const Limit = 20 * time.Second
 
+// The points of the service of notifications, in the order in which it passes them with a delivery.
+const (
+	// AfterDeliveryNote: the delivery is noted. The event that asked for it is not acknowledged.
+	AfterDeliveryNote Point = "after_delivery_note"
+	// BeforeMail: the mail is this process's to send. The mail server was not asked.
+	BeforeMail Point = "before_mail"
+	// AfterMail: the mail server has taken the mail. That is not noted.
+	AfterMail Point = "after_mail"
+	// AfterPost: the partner has taken the webhook. That is not noted.
+	AfterPost Point = "after_post"
+)
+
+// NotifyPoints are those of the service of notifications, in their order.
+func NotifyPoints() []Point { return []Point{AfterDeliveryNote, BeforeMail, AfterMail, AfterPost} }
+
 // The environment variables that tell a server with the tag `fault` what to break.
 const (
 	// ControlVariable is the path of the socket for holding batches. A relative path begins in the folder that the
@@ -156,4 +172,6 @@ type Held struct {
 	Order string `json:"order,omitempty"`
 	// Payment is the one that is held; then Subject and Version are empty.
 	Payment string `json:"payment,omitempty"`
+	// Delivery is the one that is held, of a mail or of a webhook about Order; then Subject and Version are empty.
+	Delivery string `json:"delivery,omitempty"`
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Kept is C2: the primary has every order that a client was told of, as the client was told: with its seat, its price,
-// its time to pay and its passenger, for the trip and the key that were asked for, and at least as far on.
+// its time to pay, its passenger and its buyer's address, for the trip and the key that were asked for, and at least as
+// far on.
 func Kept(calls []history.Call, primary history.Member) *Result {
 	r := begin("C2")
 	stored := map[string][]history.Stored{}
@@ -107,10 +108,10 @@ func keptOtherwise(c history.Call, i int, has history.Stored) string {
 		},
 		{
 			toldTo == hasFor,
-			"was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
+			"was asked for %s with %s and %q, told for %s with %s, and the primary has it for %s with %s and %q",
 			[]any{
-				passenger.Name, passenger.DocumentNumber, ticket.Name, ticket.DocumentMasked,
-				has.Passenger.Name, has.Passenger.DocumentNumber,
+				passenger.Name, passenger.DocumentNumber, passenger.Contact.Email, ticket.Name, ticket.DocumentMasked,
+				has.Passenger.Name, has.Passenger.DocumentNumber, has.Passenger.Contact.Email,
 			},
 		},
 		{

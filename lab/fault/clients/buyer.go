@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"interlock/internal/pause"
@@ -38,7 +39,9 @@ type buyer struct {
 	impatient bool
 }
 
-func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
+const buyerFormat = "buyer-%05d"
+
+func buyerName(n int) string { return fmt.Sprintf(buyerFormat, n) }
 
 func (w *Workload) newBuyer(n int, token string) *buyer {
 	return &buyer{
@@ -95,7 +98,7 @@ type Want struct {
 	From, To int
 	Class    rail.SeatClass
 	Key      string
-	// Passengers are the travellers.
+	// Passengers are the travellers. Where the buyer gives an address, each has it.
 	Passengers []rail.Passenger
 }
 
@@ -142,10 +145,32 @@ func (w Want) input() map[string]any {
 	for i, p := range w.Passengers {
 		passengers[i] = map[string]any{"name": p.Name, "documentNumber": p.DocumentNumber, "seatClass": w.Class}
 	}
-	return map[string]any{
+	input := map[string]any{
 		"idempotencyKey": w.Key, "runId": w.Run.ID, "from": load.StationCode(w.From), "to": load.StationCode(w.To),
 		"passengers": passengers,
 	}
+	if to := w.Passengers[0].Contact; to != (rail.Contact{}) {
+		input["contact"] = map[string]any{"email": to.Email, "language": to.Language}
+	}
+	return input
+}
+
+// oneInMailed is of how many buyers one gives an address: to print a ticket takes longer than to sell it.
+const oneInMailed = 4
+
+// Address is what a buyer of a run gives with an order, by the order's key; "" for buyers who give none.
+func Address(buyer, key string, run rail.RunID) string {
+	var n int
+	if _, err := fmt.Sscanf(buyer, buyerFormat, &n); err != nil || n%oneInMailed != 0 {
+		return ""
+	}
+	return key + "@" + MailDomain(run)
+}
+
+// MailDomain is where the addresses of a run's buyers are, and of all runs of its train.
+func MailDomain(run rail.RunID) string {
+	train, _, _ := strings.Cut(string(run), "@")
+	return strings.ToLower(train) + ".example"
 }
 
 // call is the call for a request, before it is made.
@@ -161,6 +186,11 @@ func (w Want) call(name string) history.Call {
 func (b *buyer) place() (*history.Order, history.Call) {
 	want := b.workload.want(b.random)
 	b.workload.party(&want, b.random)
+	if to := Address(b.name, want.Key, want.Run.RunID); to != "" && b.workload.options.Mails {
+		for i := range want.Passengers {
+			want.Passengers[i].Contact = rail.Contact{Email: to, Language: "zh"}
+		}
+	}
 	return b.insist(want.call(b.name), placeDocument, "placeOrder", want.input())
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	Dawdle time.Duration
 	// Bank says that orders are paid on a bank's page.
 	Bank bool
+	// Mails says that some buyers give an address for mails; see Address.
+	Mails bool
 	// Returns says that buyers give tickets back that they have paid for, and change them.
 	Returns bool
 	// Seed makes what they want.
