@@ -3,36 +3,53 @@ package notify
 import "sync"
 
 // How many deliveries are under way at a time. A receiver that hangs has a place for as long as a try may take. So
-// mails and webhooks have places of their own, and an endpoint has a few of the latter.
+// mails and webhooks have places of their own, and an endpoint has a few of the latter. One that fails has a single
+// place, and all that fail have half of the places together: however many partners are dead, the others are told.
 const (
 	mailsAtOnce       = 16
 	webhooksAtOnce    = 64
 	perEndpointAtOnce = 4
+	failingAtOnce     = webhooksAtOnce / 2
 )
 
-// places count what is under way.
+// places count what is under way, by endpoint; "" has the mails.
 type places struct {
 	mu    sync.Mutex
-	taken map[Channel]int
-	// of are those of endpoints.
-	of map[string]int
+	taken map[string]int
+	// posts are all but the mails.
+	posts int
 }
 
-func newPlaces() places { return places{taken: map[Channel]int{}, of: map[string]int{}} }
+func newPlaces() places { return places{taken: map[string]int{}} }
 
-// free is how many places of a channel are free, and which endpoints have all of theirs.
-func (p *places) free(c Channel) (n int, full []string) {
+// mails are what may be begun of them.
+func (p *places) mails() Queue {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for endpoint, taken := range p.of {
-		if taken >= perEndpointAtOnce {
-			full = append(full, endpoint)
+	return Queue{Limit: mailsAtOnce - p.taken[""]}
+}
+
+// webhooksTo are what may be begun of each endpoint that is enabled.
+func (p *places) webhooksTo(endpoints []*Endpoint) (queues []Queue) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	failing := failingAtOnce
+	for _, e := range endpoints {
+		if !e.FailingSince.IsZero() {
+			failing -= p.taken[e.ID]
 		}
 	}
-	if c == Webhook {
-		return webhooksAtOnce - p.taken[c], full
+	for _, e := range endpoints {
+		room := min(perEndpointAtOnce-p.taken[e.ID], webhooksAtOnce-p.posts)
+		if !e.FailingSince.IsZero() {
+			room = min(1-p.taken[e.ID], failing)
+			failing -= max(0, room)
+		}
+		if e.Enabled && room > 0 {
+			queues = append(queues, Queue{Endpoint: e.ID, Limit: room})
+		}
 	}
-	return mailsAtOnce - p.taken[c], nil
+	return queues
 }
 
 // take takes a place, if one is free for the delivery.
@@ -40,23 +57,23 @@ func (p *places) take(d *Delivery) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d.Channel == Webhook {
-		if p.of[d.Endpoint] >= perEndpointAtOnce {
+		if p.posts >= webhooksAtOnce {
 			return false
 		}
-		p.of[d.Endpoint]++
+		p.posts++
 	}
-	p.taken[d.Channel]++
+	p.taken[d.Endpoint]++
 	return true
 }
 
 func (p *places) giveBack(d *Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.taken[d.Channel]--
 	if d.Channel == Webhook {
-		if p.of[d.Endpoint]--; p.of[d.Endpoint] == 0 {
-			delete(p.of, d.Endpoint)
-		}
+		p.posts--
+	}
+	if p.taken[d.Endpoint]--; p.taken[d.Endpoint] == 0 {
+		delete(p.taken, d.Endpoint)
 	}
 }
 
@@ -64,5 +81,5 @@ func (p *places) giveBack(d *Delivery) {
 func (p *places) underWay() map[Channel]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return map[Channel]int{Mail: p.taken[Mail], Webhook: p.taken[Webhook]}
+	return map[Channel]int{Mail: p.taken[""], Webhook: p.posts}
 }

@@ -23,9 +23,9 @@ type Store interface {
 	Now(ctx context.Context) (time.Time, error)
 	// Write writes a batch in one acknowledged commit.
 	Write(ctx context.Context, b Batch) (Written, error)
-	// Due are deliveries of a channel that are due, the longest first, at most limit, without those to some endpoints.
-	// What is read may rest on a commit that was never acknowledged: claim it by Write before anything is done.
-	Due(ctx context.Context, channel Channel, without []string, limit int) ([]*Delivery, error)
+	// Due are deliveries that are due, the longest first, of each queue at most so many. What is read may rest on a
+	// commit that was never acknowledged: claim it by Write before anything is done.
+	Due(ctx context.Context, queues []Queue) ([]*Delivery, error)
 	// Deliveries reads deliveries by their ids, in that order; nil where there is none. At most MaxItems.
 	Deliveries(ctx context.Context, ids []string) ([]*Delivery, error)
 	// List lists deliveries, the newest first.
@@ -35,9 +35,12 @@ type Store interface {
 	// PutEndpoint writes an endpoint that has the version before its own; version 1 is a new one. ErrStale: it has
 	// another version by now. OVERLOADED: there are MaxEndpoints.
 	PutEndpoint(ctx context.Context, e *Endpoint) error
-	// DropEndpoint removes an endpoint, and tells whether it was there. Its pending deliveries are skipped when they are
-	// due.
+	// DropEndpoint removes an endpoint, and tells whether it was there. Its deliveries stay.
 	DropEndpoint(ctx context.Context, id string) (was bool, err error)
+	// Skip ends deliveries to an endpoint that are pending, at most limit, and tells how many. GiveUp does so with those
+	// of any receiver that are due, and have not changed since a time.
+	Skip(ctx context.Context, endpoint, reason string, limit int) (int, error)
+	GiveUp(ctx context.Context, since time.Time, reason string, limit int) (int, error)
 	// Forget removes deliveries that ended before a time, at most limit, and tells how many.
 	Forget(ctx context.Context, before time.Time, limit int) (int, error)
 }
@@ -72,6 +75,14 @@ type Change struct {
 type Written struct {
 	// Errs has an error for each change: nil or ErrStale.
 	Errs []error
+}
+
+// Queue is what waits for one receiver.
+type Queue struct {
+	// Endpoint is where it goes, "" for mails.
+	Endpoint string
+	// Limit is how many are read, at most MaxItems.
+	Limit int
 }
 
 // Filter says which deliveries are listed.

@@ -103,7 +103,7 @@ func (s *Service) Deliveries(ctx context.Context, f Filter) ([]*Delivery, error)
 }
 
 // Replay has a delivery that has ended made again, once for each time that it ended. NOT_FOUND: there is none.
-// WRONG_STATE: it is pending.
+// WRONG_STATE: it is pending, or its endpoint is disabled or gone.
 func (s *Service) Replay(ctx context.Context, id string) (*Delivery, error) {
 	found, err := s.Store.Deliveries(ctx, []string{id})
 	switch {
@@ -115,6 +115,15 @@ func (s *Service) Replay(ctx context.Context, id string) (*Delivery, error) {
 		return nil, rail.Refuse(rail.WrongState, "the delivery is pending").At("input", "deliveryId")
 	}
 	d := *found[0]
+	if d.Channel == Webhook {
+		e, err := s.Endpoint(ctx, d.Endpoint)
+		switch {
+		case err != nil:
+			return nil, err
+		case e == nil || !e.Enabled:
+			return nil, rail.Refuse(rail.WrongState, "its webhook is disabled, or gone").At("input", "deliveryId")
+		}
+	}
 	d.State, d.Tries, d.Answer, d.Reason, d.Version = Pending, 0, 0, "", d.Version+1
 	errs, err := s.committer.write(ctx, Batch{Changes: []Change{{Delivery: d}}})
 	switch {
@@ -196,8 +205,13 @@ func (s *Service) PutEndpoint(ctx context.Context, e *Endpoint) (*Endpoint, erro
 	return s.Endpoint(ctx, e.ID)
 }
 
-// DropEndpoint removes an endpoint, and tells whether it was there.
+// DropEndpoint removes an endpoint, and tells whether it was there. What waits for it is skipped; an event that is being
+// noted just now may leave one more, which is given up a day later.
 func (s *Service) DropEndpoint(ctx context.Context, id string) (bool, error) {
-	defer s.told.forget()
-	return s.Store.DropEndpoint(ctx, id)
+	was, err := s.Store.DropEndpoint(ctx, id)
+	s.told.forget()
+	if err != nil {
+		return was, err
+	}
+	return was, s.skip(ctx, id, "the endpoint is gone")
 }

@@ -531,6 +531,123 @@ func TestWebhooks_OneHangs(t *testing.T) {
 	})
 }
 
+// TestWebhooks_ManyHang has more endpoints hang than there are places. One that is well is told, the first time within
+// the time of a try, and later at once.
+func TestWebhooks_ManyHang(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		for n := range notify.MaxEndpoints - 1 {
+			w.endpoint(t, fmt.Sprint("hangs-", n), ledger.EventOrderPlaced)
+		}
+		w.endpoint(t, "well", ledger.EventOrderPaid)
+		w.comesTo(func(ctx context.Context, d *notify.Delivery) notify.Outcome {
+			if d.Channel == notify.Mail || d.Endpoint == "well" {
+				return notify.Outcome{State: notify.Sent}
+			}
+			pause.For(ctx, 20*time.Second)
+			return notify.Outcome{State: notify.Pending, Reason: "no answer"}
+		})
+		w.run(t)
+		for n := range 20 {
+			w.hears(t, event(ledger.EventOrderPlaced, n+10))
+		}
+		passes(t, time.Minute)
+		for round := range 20 {
+			w.put(round+100, rail.Paid)
+			begun := time.Now()
+			w.hears(t, event(ledger.EventOrderPaid, round+100))
+			passes(t, 7*time.Second)
+			found, err := w.Deliveries(t.Context(), notify.Filter{OrderID: orderID(round + 100), Limit: 10})
+			require.NoError(t, err)
+			require.Len(t, found, 2)
+			for _, d := range found {
+				require.Equal(t, notify.Sent, d.State)
+				require.Less(t, w.triedOf(d.ID)[0].Sub(begun), 2*time.Second, "round %d", round)
+			}
+		}
+	})
+}
+
+// TestWebhooks_Backlog skips what waits for an endpoint that is disabled or dropped, more than a page of it.
+func TestWebhooks_Backlog(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.LookEvery(10 * time.Second)
+		for _, id := range []string{"disabled", "dropped"} {
+			w.endpoint(t, id)
+		}
+		w.comesTo(func(ctx context.Context, d *notify.Delivery) notify.Outcome {
+			pause.For(ctx, time.Hour) // It is ended after a minute.
+			return notify.Outcome{State: notify.Pending, Reason: "no answer"}
+		})
+		w.run(t)
+		const events = 600
+		for n := range events {
+			w.hears(t, event(ledger.EventOrderPlaced, n+10))
+		}
+		passes(t, time.Second)
+		_, err := w.DropEndpoint(t.Context(), "dropped")
+		require.NoError(t, err)
+		e, err := w.Endpoint(t.Context(), "disabled")
+		require.NoError(t, err)
+		next := *e
+		next.Enabled, next.Version = false, e.Version+1
+		_, err = w.PutEndpoint(t.Context(), &next)
+		require.NoError(t, err)
+		passes(t, 3*time.Minute)
+		states := func(endpoint string) map[notify.State]int {
+			t.Helper()
+			all := map[notify.State]int{}
+			for _, d := range w.every(t, endpoint) {
+				all[d.State]++
+				_, err := w.Replay(t.Context(), d.ID)
+				require.Equal(t, rail.WrongState, rail.CodeOf(err), "%v", err)
+			}
+			return all
+		}
+		require.Equal(t, map[notify.State]int{notify.Skipped: events}, states("dropped"))
+		require.Equal(t, map[notify.State]int{notify.Skipped: events}, states("disabled"))
+	})
+}
+
+// every lists all deliveries to an endpoint.
+func (w *world) every(t *testing.T, endpoint string) (all []*notify.Delivery) {
+	t.Helper()
+	f := notify.Filter{Endpoint: endpoint, Limit: notify.MaxItems}
+	for {
+		page, err := w.Deliveries(t.Context(), f)
+		require.NoError(t, err)
+		all = append(all, page...)
+		if len(page) < notify.MaxItems {
+			return all
+		}
+		last := page[len(page)-1]
+		f.After = notify.Place{CreatedAt: last.CreatedAt, ID: last.ID}
+	}
+}
+
+// TestWorker_LeavesToOthersWhatItDoesNotTell has a process that neither mails nor posts. It gives up what no other has
+// begun for a day.
+func TestWorker_LeavesToOthersWhatItDoesNotTell(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.LookEvery(time.Minute)
+		w.endpoint(t, "partner")
+		w.hears(t, event(ledger.EventOrderPaid, 1))
+		w.Mailer, w.Poster = nil, nil
+		w.run(t)
+		for _, state := range []notify.State{notify.Pending, notify.GivenUp} {
+			passes(t, 24*time.Hour)
+			all := w.all(t)
+			require.Len(t, all, 2)
+			for _, d := range all {
+				require.Equal(t, state, d.State)
+				require.Zero(t, d.Tries)
+			}
+		}
+	})
+}
+
 // TestWebhooks_Dead disables an endpoint that takes nothing for days, and one that wants nothing more. Its deliveries
 // can be replayed once it is enabled again.
 func TestWebhooks_Dead(t *testing.T) {

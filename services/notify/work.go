@@ -20,18 +20,24 @@ const (
 	notingTimeout = 2 * commitTimeout
 	// lease is for how long a delivery is the worker's that has claimed it. Another may make it then.
 	lease = tryTimeout + notingTimeout + 10*time.Second
+	// longestPause is how long a receiver may ask to be left alone.
+	longestPause = 24 * time.Hour
 	// deadAfter is for how long all deliveries to an endpoint must have failed until it is disabled.
 	deadAfter = 5 * 24 * time.Hour
-	// forgetInterval is the pause between two looks for deliveries that are too old, forgetPage how many go at a time.
-	forgetInterval = time.Hour
-	forgetPage     = 500
+	// waitFor is for how long a delivery may be due and not be begun, since too many wait before it: as long as one may
+	// be asked to wait, and an hour.
+	waitFor = longestPause + time.Hour
+	// tidyInterval is the pause between two looks for deliveries that wait in vain, or are too old, tidyPage how many are
+	// ended or removed at a time.
+	tidyInterval = time.Minute
+	tidyPage     = 500
 )
 
 // Run delivers until ctx ends, and lets what is under way end. Any number of processes may run it on one store.
 func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { s.forgetOld(ctx) })
+	all.Go(func() { s.tidy(ctx) })
 	failing := logonce.Warn("deliveries that are due cannot be read: they wait", "deliveries that are due are read again")
 	for ctx.Err() == nil {
 		busy, err := s.look(ctx, &all)
@@ -62,27 +68,39 @@ func (s *Service) idle(ctx context.Context) {
 func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err error) {
 	reading, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	var oldest time.Time
-	for _, channel := range []Channel{Mail, Webhook} {
-		free, full := s.places.free(channel)
-		if free <= 0 {
-			continue
-		}
-		due, err := s.Store.Due(reading, channel, full, free)
-		if err != nil {
-			return false, err
-		}
-		if len(due) > 0 && (oldest.IsZero() || due[0].Due.Before(oldest)) {
-			oldest = due[0].Due
-		}
-		claimed, err := s.claim(ctx, reading, due, all)
-		if err != nil {
-			return false, err
-		}
-		busy = busy || claimed == free
+	queues, err := s.queues(reading)
+	if err != nil {
+		return false, err
+	}
+	due, err := s.Store.Due(reading, queues)
+	if err != nil {
+		return false, err
+	}
+	oldest, waiting := time.Time{}, map[string]int{}
+	if len(due) > 0 {
+		oldest = due[0].Due
 	}
 	s.counts.oldestDue(oldest)
-	return busy, nil
+	for _, d := range due {
+		waiting[d.Endpoint]++
+	}
+	for _, q := range queues {
+		busy = busy || waiting[q.Endpoint] == q.Limit
+	}
+	claimed, err := s.claim(ctx, reading, due, all)
+	return busy && claimed > 0, err
+}
+
+// queues are what this process may begin now. What it does not tell, another may.
+func (s *Service) queues(ctx context.Context) (queues []Queue, err error) {
+	if mails := s.places.mails(); s.Mailer != nil && mails.Limit > 0 {
+		queues = append(queues, mails)
+	}
+	if s.Poster == nil {
+		return queues, nil
+	}
+	endpoints, err := s.told.get(ctx, s.Store)
+	return append(queues, s.places.webhooksTo(endpoints)...), err
 }
 
 // claim moves the time at which deliveries are due, so that other processes leave them alone, and has them delivered.
@@ -150,9 +168,6 @@ func (s *Service) try(ctx context.Context, d *Delivery) (Outcome, error) {
 	if d.Channel == Webhook {
 		return s.post(ctx, d)
 	}
-	if s.Mailer == nil {
-		return Outcome{State: Pending, Reason: "no mail is sent here"}, nil
-	}
 	o, err := s.Orders.Order(ctx, d.OrderID)
 	switch {
 	case err != nil:
@@ -186,7 +201,7 @@ func (s *Service) post(ctx context.Context, d *Delivery) (Outcome, error) {
 		switch {
 		case e.ID != d.Endpoint:
 			continue
-		case !e.Enabled || s.Poster == nil:
+		case !e.Enabled:
 			return Outcome{State: Skipped, Reason: "the endpoint is disabled"}, nil
 		}
 		outcome := s.Poster.Post(ctx, d, e)
@@ -245,24 +260,63 @@ func after(d *Delivery, o Outcome) (next Delivery, dueIn time.Duration) {
 		next.State = GivenUp
 		return next, 0
 	}
-	const longest = 24 * time.Hour
-	return next, max(wait, min(o.RetryIn, longest))
+	return next, max(wait, min(o.RetryIn, longestPause))
 }
 
-// forgetOld removes deliveries that ended long ago, until ctx ends.
-func (s *Service) forgetOld(ctx context.Context) {
-	failing := logonce.Warn("old deliveries cannot be removed", "old deliveries are removed again")
-	for pause.For(ctx, forgetInterval) {
-		for ctx.Err() == nil {
-			now, err := s.Store.Now(ctx)
-			removed := 0
-			if err == nil {
-				removed, err = s.Store.Forget(ctx, now.Add(-keepFor), forgetPage)
-			}
+// tidy ends what waits in vain, and removes what ended long ago, until ctx ends.
+func (s *Service) tidy(ctx context.Context) {
+	failing := logonce.Warn("deliveries that wait in vain cannot be ended, or old ones not be removed",
+		"deliveries that wait in vain are ended again, and old ones removed")
+	for pause.For(ctx, tidyInterval) {
+		if err := errors.Join(s.endVain(ctx), s.forget(ctx)); ctx.Err() == nil {
 			failing.Note(ctx, s.Log, err)
-			if err != nil || removed < forgetPage {
-				break
-			}
 		}
 	}
+}
+
+// endVain ends what waits for endpoints that are disabled, and what has waited for too long.
+func (s *Service) endVain(ctx context.Context) error {
+	endpoints, err := s.Store.Endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range endpoints {
+		if e.Enabled {
+			continue
+		}
+		if err := s.skip(ctx, e.ID, "the endpoint is disabled"); err != nil {
+			return err
+		}
+	}
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return page(ctx, func() (int, error) {
+		return s.Store.GiveUp(ctx, now.Add(-waitFor), "it waited for too long", tidyPage)
+	})
+}
+
+// skip ends what waits for an endpoint.
+func (s *Service) skip(ctx context.Context, endpoint, reason string) error {
+	return page(ctx, func() (int, error) { return s.Store.Skip(ctx, endpoint, reason, tidyPage) })
+}
+
+// forget removes deliveries that ended long ago.
+func (s *Service) forget(ctx context.Context) error {
+	now, err := s.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return page(ctx, func() (int, error) { return s.Store.Forget(ctx, now.Add(-keepFor), tidyPage) })
+}
+
+// page does something page by page, until a page is not full.
+func page(ctx context.Context, do func() (int, error)) error {
+	for ctx.Err() == nil {
+		if n, err := do(); err != nil || n < tidyPage {
+			return err
+		}
+	}
+	return ctx.Err()
 }

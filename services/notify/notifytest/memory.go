@@ -114,19 +114,20 @@ func (m *Memory) sorted(
 }
 
 // Due is of notify.Store.
-func (m *Memory) Due(ctx context.Context, channel notify.Channel, without []string, limit int) (
-	[]*notify.Delivery, error,
-) {
+func (m *Memory) Due(ctx context.Context, queues []notify.Queue) (all []*notify.Delivery, err error) {
 	defer m.mu.Unlock()
 	if err := m.begin(ctx, "Due"); err != nil {
 		return nil, err
 	}
 	now := m.now()
-	return m.sorted(limit,
-		func(a, b *notify.Delivery) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) },
-		func(d *notify.Delivery) bool {
-			return d.Channel == channel && !d.Due.IsZero() && !d.Due.After(now) && !slices.Contains(without, d.Endpoint)
-		}), nil
+	by := func(a, b *notify.Delivery) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) }
+	for _, q := range queues {
+		all = append(all, m.sorted(q.Limit, by, func(d *notify.Delivery) bool {
+			return d.Endpoint == q.Endpoint && !d.Due.IsZero() && !d.Due.After(now)
+		})...)
+	}
+	slices.SortFunc(all, by)
+	return all, nil
 }
 
 // Deliveries is of notify.Store.
@@ -209,6 +210,35 @@ func (m *Memory) DropEndpoint(ctx context.Context, id string) (was bool, err err
 	_, was = m.endpoints[id]
 	delete(m.endpoints, id)
 	return was, nil
+}
+
+// Skip is of notify.Store.
+func (m *Memory) Skip(ctx context.Context, endpoint, reason string, limit int) (int, error) {
+	return m.end(ctx, "Skip", notify.Skipped, reason, limit, func(d *notify.Delivery) bool { return d.Endpoint == endpoint })
+}
+
+// GiveUp is of notify.Store.
+func (m *Memory) GiveUp(ctx context.Context, since time.Time, reason string, limit int) (int, error) {
+	return m.end(ctx, "GiveUp", notify.GivenUp, reason, limit, func(d *notify.Delivery) bool {
+		return d.ChangedAt.Before(since) && !d.Due.After(m.now())
+	})
+}
+
+func (m *Memory) end(
+	ctx context.Context, method string, state notify.State, reason string, limit int, is func(*notify.Delivery) bool,
+) (ended int, err error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, method); err != nil {
+		return 0, err
+	}
+	for id, d := range maps.Clone(m.deliveries) {
+		if ended < limit && d.State == notify.Pending && is(&d) {
+			d.State, d.Reason, d.Due, d.ChangedAt, d.Version = state, reason, time.Time{}, m.now(), d.Version+1
+			m.deliveries[id] = d
+			ended++
+		}
+	}
+	return ended, nil
 }
 
 // Forget is of notify.Store.

@@ -38,6 +38,8 @@ func RunStore(t *testing.T, open func(t *testing.T) Kept) {
 		{"List", list},
 		{"Endpoints", endpoints},
 		{"Endpoints_AreBounded", endpointsAreBounded},
+		{"Skip", skip},
+		{"GiveUp", giveUp},
 		{"Forget", forget},
 		{"Refuses", refuses},
 	} {
@@ -180,7 +182,7 @@ func changeEnds(t *testing.T, s Kept) {
 	require.True(t, d.Due.IsZero())
 	d.State = notify.Pending
 	require.NoError(t, change(t, s, *d, 0))
-	due, err := s.Due(t.Context(), notify.Mail, nil, 10)
+	due, err := s.Due(t.Context(), []notify.Queue{{Limit: 10}})
 	require.NoError(t, err)
 	require.Len(t, due, 1)
 }
@@ -194,24 +196,84 @@ func ids(all []*notify.Delivery) (names []string) {
 
 func due(t *testing.T, s Kept) {
 	note(t, s, Mail(1), Mail(2), webhook(3, "a"), webhook(4, "b"), webhook(5, "a"))
-	due := func(channel notify.Channel, limit int, without ...string) []string {
+	due := func(queues ...notify.Queue) []string {
 		t.Helper()
-		all, err := s.Due(t.Context(), channel, without, limit)
+		all, err := s.Due(t.Context(), queues)
 		require.NoError(t, err)
 		return ids(all)
 	}
-	require.Equal(t, []string{"1", "2"}, due(notify.Mail, 10))
-	require.Equal(t, []string{"1"}, due(notify.Mail, 1))
-	require.Equal(t, []string{"3", "4", "5"}, due(notify.Webhook, 10))
-	require.Equal(t, []string{"4"}, due(notify.Webhook, 10, "a"))
-	require.Empty(t, due(notify.Webhook, 10, "a", "b"))
+	mails := notify.Queue{Limit: 10}
+	require.Empty(t, due())
+	require.Equal(t, []string{"1", "2"}, due(mails))
+	require.Equal(t, []string{"1"}, due(notify.Queue{Limit: 1}))
+	require.Equal(t, []string{"3", "5"}, due(notify.Queue{Endpoint: "a", Limit: 10}))
+	require.Equal(t, []string{"1", "2", "3", "4"},
+		due(notify.Queue{Endpoint: "b", Limit: 10}, mails, notify.Queue{Endpoint: "a", Limit: 1}))
+	require.Empty(t, due(notify.Queue{Endpoint: "c", Limit: 10}))
 	require.NoError(t, change(t, s, *read(t, s, 1), time.Hour))
 	require.NoError(t, change(t, s, *read(t, s, 2), 30*time.Minute))
-	require.Empty(t, due(notify.Mail, 10))
+	require.Empty(t, due(mails))
 	s.Age(t, 31*time.Minute)
-	require.Equal(t, []string{"2"}, due(notify.Mail, 10))
+	require.Equal(t, []string{"2"}, due(mails))
 	s.Age(t, 30*time.Minute)
-	require.Equal(t, []string{"2", "1"}, due(notify.Mail, 10), "the longest first")
+	require.Equal(t, []string{"2", "1"}, due(mails), "the longest first")
+	many := make([]notify.Queue, notify.MaxEndpoints+1)
+	for n := range many {
+		many[n] = notify.Queue{Endpoint: fmt.Sprint("e", n), Limit: notify.MaxItems}
+	}
+	many[50].Endpoint = "b"
+	require.Equal(t, []string{"4"}, due(many...))
+}
+
+func skip(t *testing.T, s Kept) {
+	note(t, s, Mail(1), webhook(2, "a"), webhook(3, "a"), webhook(4, "a"), webhook(5, "b"))
+	sent := read(t, s, 4)
+	sent.State = notify.Sent
+	require.NoError(t, change(t, s, *sent, 0))
+	claimed := read(t, s, 3)
+	require.NoError(t, change(t, s, *claimed, time.Hour))
+	skip := func(limit, want int) {
+		t.Helper()
+		n, err := s.Skip(t.Context(), "a", "the endpoint is gone", limit)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	skip(1, 1)
+	skip(10, 1)
+	skip(10, 0)
+	for n, state := range map[int]notify.State{
+		1: notify.Pending, 2: notify.Skipped, 3: notify.Skipped, 4: notify.Sent, 5: notify.Pending,
+	} {
+		d := read(t, s, n)
+		require.Equal(t, state, d.State, n)
+		require.Equal(t, state != notify.Pending, d.Due.IsZero(), n)
+	}
+	require.Equal(t, "the endpoint is gone", read(t, s, 2).Reason)
+	require.ErrorIs(t, change(t, s, *claimed, 0), notify.ErrStale, "who has claimed it notes nothing any more")
+}
+
+func giveUp(t *testing.T, s Kept) {
+	note(t, s, Mail(1), Mail(2), webhook(3, "a"), Mail(4))
+	require.NoError(t, change(t, s, *read(t, s, 2), 48*time.Hour))
+	sent := read(t, s, 4)
+	sent.State = notify.Sent
+	require.NoError(t, change(t, s, *sent, 0))
+	s.Age(t, 24*time.Hour)
+	note(t, s, Mail(5))
+	now, err := s.Now(t.Context())
+	require.NoError(t, err)
+	ended := 0
+	for range 3 {
+		n, err := s.GiveUp(t.Context(), now.Add(-time.Hour), "it waited for too long", 1)
+		require.NoError(t, err)
+		ended += n
+	}
+	require.Equal(t, 2, ended)
+	for n, state := range map[int]notify.State{
+		1: notify.GivenUp, 2: notify.Pending, 3: notify.GivenUp, 4: notify.Sent, 5: notify.Pending,
+	} {
+		require.Equal(t, state, read(t, s, n).State, n)
+	}
 }
 
 func list(t *testing.T, s Kept) {

@@ -159,17 +159,24 @@ func insert(x *sqlledger.Tx, rows []notify.Delivery, tail string) {
 	}
 }
 
-// Due are deliveries that are due: see notify.Store.
-func (s *Store) Due(ctx context.Context, channel notify.Channel, without []string, limit int) (
-	[]*notify.Delivery, error,
-) {
+// Due are deliveries that are due: see notify.Store. It reads each queue from its own part of the index, whatever waits
+// in the others.
+func (s *Store) Due(ctx context.Context, queues []notify.Queue) ([]*notify.Delivery, error) {
+	if len(queues) > notify.MaxEndpoints+1 {
+		return nil, fmt.Errorf("sqlnotify: %d queues are more than the %d that are read at a time", len(queues),
+			notify.MaxEndpoints+1)
+	}
+	if len(queues) == 0 {
+		return nil, nil
+	}
 	return s.read(ctx, func(x sqlledger.SQL) (string, []any) {
-		condition, args := "channel = ? AND due_at <= "+x.Now(), []any{string(channel)}
-		if len(without) > 0 {
-			condition, args = condition+" AND endpoint NOT IN "+sqlledger.Marks(len(without)), append(args, anys(without)...)
+		parts, args := make([]string, len(queues)), make([]any, 0, 2*len(queues))
+		for i, q := range queues {
+			parts[i] = fmt.Sprintf("SELECT * FROM (SELECT %s FROM deliveries%s WHERE endpoint = ? AND due_at <= %s "+
+				"ORDER BY due_at, id LIMIT ?) AS q%d", columns, x.By("deliveries_due"), x.Now(), i)
+			args = append(args, q.Endpoint, bounded(q.Limit))
 		}
-		return "SELECT " + columns + " FROM deliveries" + x.By("deliveries_due") + " WHERE " + condition +
-			" ORDER BY due_at, id LIMIT ?", append(args, bounded(limit))
+		return strings.Join(parts, " UNION ALL ") + " ORDER BY due_at, id", args
 	})
 }
 
@@ -237,19 +244,15 @@ func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (remove
 		if state == notify.Pending || len(ids) >= limit {
 			continue
 		}
-		err := s.Read(ctx, func(x sqlledger.SQL) (string, []any) {
+		more, err := s.ids(ctx, func(x sqlledger.SQL) (string, []any) {
 			return "SELECT id FROM deliveries" + x.By("deliveries_state") +
 					" WHERE state = ? AND changed_at < ? ORDER BY changed_at LIMIT ?",
 				[]any{string(state), before.UnixMilli(), bounded(limit - len(ids))}
-		}, func(r *sql.Rows) error {
-			var id string
-			err := r.Scan(&id)
-			ids = append(ids, id)
-			return err
 		})
 		if err != nil {
 			return 0, err
 		}
+		ids = append(ids, more...)
 	}
 	if len(ids) == 0 {
 		return 0, nil
@@ -262,6 +265,51 @@ func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (remove
 		return n > 0, err
 	})
 	return removed, err
+}
+
+// Skip ends deliveries to an endpoint: see notify.Store.
+func (s *Store) Skip(ctx context.Context, endpoint, reason string, limit int) (int, error) {
+	return s.end(ctx, notify.Skipped, reason, func(x sqlledger.SQL) (string, []any) {
+		return "SELECT id FROM deliveries" + x.By("deliveries_due") +
+			" WHERE endpoint = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT ?", []any{endpoint, bounded(limit)}
+	})
+}
+
+// GiveUp ends deliveries that wait for too long: see notify.Store.
+func (s *Store) GiveUp(ctx context.Context, since time.Time, reason string, limit int) (int, error) {
+	return s.end(ctx, notify.GivenUp, reason, func(x sqlledger.SQL) (string, []any) {
+		return "SELECT id FROM deliveries" + x.By("deliveries_state") + " WHERE state = ? AND changed_at < ? AND due_at <= " +
+			x.Now() + " ORDER BY changed_at LIMIT ?", []any{string(notify.Pending), since.UnixMilli(), bounded(limit)}
+	})
+}
+
+// end ends the deliveries that a query finds and that are pending still.
+func (s *Store) end(
+	ctx context.Context, state notify.State, reason string, query func(sqlledger.SQL) (string, []any),
+) (ended int, err error) {
+	ids, err := s.ids(ctx, query)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	slices.Sort(ids)
+	err = s.Database.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
+		n, err := x.Exec(ctx, "UPDATE deliveries SET state = ?, reason = ?, due_at = NULL, version = version + 1, "+
+			"changed_at = "+x.Now()+" WHERE id IN "+sqlledger.Marks(len(ids))+" AND due_at IS NOT NULL",
+			append([]any{string(state), reason}, anys(ids)...)...)
+		ended = int(n)
+		return n > 0, err
+	})
+	return ended, err
+}
+
+func (s *Store) ids(ctx context.Context, query func(sqlledger.SQL) (string, []any)) (ids []string, err error) {
+	err = s.Read(ctx, query, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
 }
 
 // bounded is a limit within the bounds on one.

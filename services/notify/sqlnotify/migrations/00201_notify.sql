@@ -29,7 +29,8 @@ CREATE TABLE deliveries (
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE INDEX deliveries_due ON deliveries (channel, due_at, id);
+-- What waits for one receiver does not lie between what waits for others.
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id);
 CREATE INDEX deliveries_order ON deliveries (order_id, created_at, id);
 CREATE INDEX deliveries_endpoint ON deliveries (endpoint, created_at, id);
 CREATE INDEX deliveries_created ON deliveries (created_at, id);
