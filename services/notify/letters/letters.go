@@ -66,10 +66,10 @@ func (l *Letter) From() string { return l.Order.From.NameIn(l.Language) }
 // To see From.
 func (l *Letter) To() string { return l.Order.To.NameIn(l.Language) }
 
-// Valid are the tickets that one can travel with.
+// Valid are the tickets that one can travel with. A used one is shown again to the next inspector.
 func (l *Letter) Valid() (tickets []notify.Ticket) {
 	for _, t := range l.Order.Tickets {
-		if t.State == rail.TicketIssued || t.State == rail.TicketChanging {
+		if t.State == rail.TicketIssued || t.State == rail.TicketChanging || t.State == rail.TicketUsed {
 			tickets = append(tickets, t)
 		}
 	}
@@ -105,11 +105,22 @@ type templates struct {
 	english classNames
 }
 
-var functions = map[string]any{
-	"date":  func(t time.Time) string { return t.Format("2006-01-02") },
-	"clock": func(t time.Time) string { return t.Format("15:04") },
-	"money": func(m rail.Money) string { return m.String() },
-	"lower": strings.ToLower,
+// functionsIn are what templates of a language can call.
+func functionsIn(tag language.Tag) map[string]any {
+	return map[string]any{
+		"date":  func(t time.Time) string { return t.Format("2006-01-02") },
+		"clock": func(t time.Time) string { return t.Format("15:04") },
+		"money": func(m rail.Money) string { return Money(tag.String(), m) },
+		"lower": strings.ToLower,
+	}
+}
+
+// Money is an amount as it is written in a language: ¥553.00 in Chinese, and else 553.00 CNY.
+func Money(tag string, m rail.Money) string {
+	if m.Currency == "CNY" && (tag == "zh" || strings.HasPrefix(tag, "zh-")) {
+		return "¥" + m.Amount()
+	}
+	return m.String()
 }
 
 // Open reads the templates that we have, and those in a folder, "" for none: a folder for each language by its BCP 47
@@ -203,7 +214,7 @@ func parse(name string, files map[string]string) (*templates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the folder's name is no tag of a language such as zh or en-GB", name)
 	}
-	t := &templates{tag: tag}
+	t, functions := &templates{tag: tag}, functionsIn(tag)
 	if t.classes, err = parseClasses(path.Join(name, classesFile), files[classesFile]); err != nil {
 		return nil, err
 	}

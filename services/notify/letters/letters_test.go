@@ -50,7 +50,7 @@ func TestCompose(t *testing.T) {
 	require.Equal(t, []string{"en", "zh"}, all.Languages())
 	for kind, words := range map[notify.Kind]map[string][]string{
 		notify.Paid:      {"zh": {"支付成功"}, "en": {"your order is paid"}},
-		notify.Refunded:  {"zh": {"退票成功", "525.00 CNY", "28.00 CNY"}, "en": {"given back", "525.00 CNY", "28.00 CNY"}},
+		notify.Refunded:  {"zh": {"退票成功", "¥525.00", "¥28.00"}, "en": {"given back", "525.00 CNY", "28.00 CNY"}},
 		notify.Withdrawn: {"zh": {"停运", "flood"}, "en": {"does not run", "flood"}},
 		notify.Suspended: {"zh": {"暂停运行", "snow"}, "en": {"suspended", "snow"}},
 		notify.Resumed:   {"zh": {"恢复运行"}, "en": {"runs as planned"}},

@@ -117,7 +117,7 @@ func pagesOf(l *letters.Letter) (pages []ticketpdf.Page, err error) {
 		page := ticketpdf.Page{
 			Number: l.Order.Number, Train: l.Order.Train, From: l.From(), To: l.To(), Departure: l.Order.From.At,
 			Arrival: l.Order.To.At, Class: l.Class(t.SeatClass), Coach: t.Coach, Seat: t.Seat, Passenger: t.Passenger,
-			Document: t.Document, Price: t.Price.String(), CodeText: t.Code,
+			Document: t.Document, Price: letters.Money(l.Language, t.Price), CodeText: t.Code,
 		}
 		if t.Code != "" {
 			if page.Code, err = ticketcode.Image(t.Code); err != nil {
