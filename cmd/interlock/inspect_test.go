@@ -98,6 +98,7 @@ func TestCheckTicket_Once(t *testing.T) {
 	bought := i.ask(t, i.passenger, `query($o:ID!){order(id:$o){state tickets{state usedAt}}}`, map[string]any{"o": order})
 	require.Equal(t, "USED", bought.at(t, "order.tickets.1.state"))
 	require.Equal(t, again.at(t, "checkTicket.ticket.usedAt"), bought.at(t, "order.tickets.1.usedAt"))
+	require.Equal(t, codes, i.codes(order), "the next inspector wants to see it, too")
 
 	a := i.ask(t, i.passenger, refundQuoteQuery, map[string]any{"o": order, "t": tickets[:2]})
 	require.Equal(t, "WRONG_STATE", a.at(t, "refundQuote.userErrors.0.code"), "%s", a.Data)

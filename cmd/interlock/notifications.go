@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,8 @@ func (s *Settings) notifyRules() []settingRule {
 	return []settingRule{
 		{s.MailServer == "" || s.MailFolder == "", "--mail-server sends mails, and --mail-folder keeps them: give one"},
 		{s.MailServer == "" || s.MailFrom != "", "--mail-server needs --mail-from: the address that mails come from"},
+		{s.MailCA == "" || s.MailServer != "" && s.MailTLS != string(smtpmail.None),
+			"--mail-ca goes with --mail-server, and not with --mail-tls none"},
 		{(s.MailUser == "") == (s.MailPasswordFile == ""), "--mail-user and --mail-password-file go together"},
 		{s.NotifyURL == "" || s.ListenOrders != "", "--notify-url needs --listen-orders: where interlock notify reads orders"},
 		{(s.NotifyCert == "") == (s.NotifyKey == ""), "--notify-cert and --notify-key go together"},
@@ -181,6 +184,16 @@ func openMailer(s *Settings, log *slog.Logger, orderPage string) (_ notify.Maile
 			return nil, "", fmt.Errorf("--mail-password-file: %w", err)
 		}
 		o.Password = strings.TrimSpace(string(password))
+	}
+	if s.MailCA != "" {
+		text, err := os.ReadFile(s.MailCA)
+		if err != nil {
+			return nil, "", fmt.Errorf("--mail-ca: %w", err)
+		}
+		o.RootCAs = x509.NewCertPool()
+		if !o.RootCAs.AppendCertsFromPEM(text) {
+			return nil, "", fmt.Errorf("--mail-ca: %s has no certificate in PEM form", s.MailCA)
+		}
 	}
 	if m.Sender, err = smtpmail.New(o); err != nil {
 		return nil, "", fmt.Errorf("--%w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
+
+	"interlock/services/rpc/rpctest"
 )
 
 // mailServer is a real SMTP server that asks for a login, and has no mailbox for some.
@@ -74,11 +77,16 @@ func (s *mailSession) Data(r io.Reader) error {
 func (*mailSession) Reset()        {}
 func (*mailSession) Logout() error { return nil }
 
-// TestNotify_BySMTP sends mails by a server that takes one, and refuses the other for good.
+// TestNotify_BySMTP sends mails by a server that takes one, and refuses the other for good. The server has a certificate
+// of an authority of the railway's own.
 func TestNotify_BySMTP(t *testing.T) {
 	m := &mailServer{}
 	server := smtp.NewServer(m)
-	server.AllowInsecureAuth = true
+	ca := rpctest.NewAuthority(t, "mail")
+	files := ca.Issue(t, ca)
+	own, err := tls.LoadX509KeyPair(files.Own, files.Key)
+	require.NoError(t, err)
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{own}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan error, 1)
@@ -89,7 +97,8 @@ func TestNotify_BySMTP(t *testing.T) {
 	})
 
 	s := embeddedSettings(t)
-	s.Payments, s.MailServer, s.MailFrom, s.MailTLS = "sandbox", listener.Addr().String(), "tickets@railway.example", "none"
+	s.Payments, s.MailServer, s.MailFrom = "sandbox", listener.Addr().String(), "tickets@railway.example"
+	s.MailTLS, s.MailCA = "starttls", files.CA
 	s.MailUser, s.MailPasswordFile = "tickets", filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(s.MailPasswordFile, []byte("the password\n"), 0o600))
 	r := start(t, s)

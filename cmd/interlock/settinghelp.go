@@ -77,6 +77,8 @@ var settingHelp = map[string]string{
 	"mail-password-file": "The file with that user's password.",
 	"mail-tls": "How the SMTP server is spoken to: starttls and tls need a good certificate; none is for one on this " +
 		"machine.",
+	"mail-ca": "The authorities whose certificates the SMTP server may have (PEM), where they are not among those that " +
+		"this system trusts.",
 	"mail-folder":    "Write mails into this folder instead of sending them.",
 	"mail-templates": "A folder with mails of your own, a folder for each language in it.",
 	"mail-order-page": "The page where a buyer finds an order; {ORDER_ID} in it is the order's id, as the API has it. " +

@@ -78,6 +78,7 @@ type Settings struct {
 	MailUser         string   `yaml:"mail-user" placeholder:"NAME"`
 	MailPasswordFile string   `yaml:"mail-password-file" placeholder:"FILE"`
 	MailTLS          string   `name:"mail-tls" yaml:"mail-tls" default:"starttls" enum:"starttls,tls,none"`
+	MailCA           string   `name:"mail-ca" yaml:"mail-ca" placeholder:"FILE"`
 	MailFolder       string   `yaml:"mail-folder" placeholder:"FOLDER"`
 	MailTemplates    string   `yaml:"mail-templates" placeholder:"FOLDER"`
 	MailOrderPage    string   `yaml:"mail-order-page" placeholder:"URL"`
