@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, what reads a
-# ticket's PDF and the fonts that it is printed with, and the C compiler that the race detector needs. It looks for
-# Node, and does not install it.
+# Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, HAProxy, Chromium, what
+# reads a ticket's PDF and the fonts that it is printed with, and the C compiler that the race detector needs. It looks
+# for Node, and does not install it.
 #
-#   install-test-servers.sh [redis] [mysql] [mariadb] [chromium] [poppler] [font] [compiler] [node]
+#   install-test-servers.sh [redis] [mysql] [mariadb] [haproxy] [chromium] [poppler] [font] [compiler] [node]
 #
 # Without arguments it takes care of all of them. Standard output names the programs that are still missing, one on a
 # line; it is empty when all are there. Standard error tells what is being done. The exit code is 0 in both cases: a
 # test that lacks its server is skipped and says so, and the other tests still run.
 #
-# The three servers are not installed into the system, because installing such a package would start its service. Their
+# The four servers are not installed into the system, because installing such a package would start its service. Their
 # packages are unpacked, with every library they need, into a private folder (INTERLOCK_CACHE, else ~/.cache/interlock)
 # and run from there. That takes neither root nor a container, and removing the folder undoes it. A server that is
 # installed already is used as it is. Chromium and the compiler are installed as packages.
@@ -55,6 +55,7 @@ found() { command -v "$2" >/dev/null || [[ -e "$cache/$1/complete" ]]; }
 
 found_redis() { found redis redis-server; }
 found_mariadb() { found mariadb mariadbd; }
+found_haproxy() { found haproxy haproxy; }
 # MariaDB's package also installs a program named `mysqld`.
 found_mysql() {
   if command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -q MariaDB; then return 0; fi
@@ -147,6 +148,9 @@ download() {
   (cd "$folder/debs" && private_apt "$folder" apt-get download $names) || { prepare_apt "$folder"; return 1; }
 }
 
+# What a program tells its version for, where that is not --version.
+declare -rA version_flags=([haproxy]=-v)
+
 # unpack NAME PROGRAM FOLDER PACKAGE: puts PACKAGE and what it needs into the cache as NAME, whole or not at all.
 unpack() {
   local name="$1" program="$2" folder="$3" package="$4" deb tree="$work/$1" version
@@ -154,7 +158,7 @@ unpack() {
   retry download "$folder" "$package" || return 1
   mkdir -p "$tree"
   for deb in "$folder"/debs/*.deb; do dpkg -x "$deb" "$tree" || return 1; done
-  version="$(run_unpacked "$tree" "$program" --version)" || return 1
+  version="$(run_unpacked "$tree" "$program" "${version_flags[$name]:---version}" | head -n 1)" || return 1
   printf '%s\n' "$version" >"$tree/complete"
   rm -rf "${cache:?}/$name"
   mv "$tree" "$cache/$name" || return 1
@@ -177,6 +181,8 @@ newest_package() { # FOLDER REGULAR-EXPRESSION
 }
 
 install_redis() { own_apt && unpack redis usr/bin/redis-server "$work/own" redis-server; }
+
+install_haproxy() { own_apt && unpack haproxy usr/sbin/haproxy "$work/own" haproxy; }
 
 install_mariadb() { own_apt && unpack mariadb usr/sbin/mariadbd "$work/own" mariadb-server-core; }
 
@@ -242,13 +248,13 @@ prepare() {
 
 # What can be asked for, and the program that tells whether it is there.
 declare -rA programs=(
-  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [poppler]=pdftotext
+  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [haproxy]=haproxy [chromium]=chromium [poppler]=pdftotext
   [font]=fonts-droid-fallback [compiler]=gcc [node]=node
 )
 
 main() {
   local it name
-  (($#)) || set -- redis mysql mariadb chromium poppler font compiler node
+  (($#)) || set -- redis mysql mariadb haproxy chromium poppler font compiler node
   for it in "$@"; do
     name="${programs[$it]:?"$it is nothing that can be installed here"}"
     "found_$it" && continue

@@ -17,10 +17,10 @@ readonly fuzz_smaller=100x
 readonly package_timeout=12m # for one package's tests; the longest takes a quarter of it
 readonly lab_timeout=60m     # for the lab's tests of one package, which take minutes each
 
-wanted=(redis mysql chromium poppler font compiler node)
+wanted=(redis mysql haproxy chromium poppler font compiler node)
 case "$mode" in
   check) export INTERLOCK_TEST_SERVERS=none ;;
-  test) export INTERLOCK_TEST_SERVERS=mysql,redis ;;
+  test) export INTERLOCK_TEST_SERVERS=mysql,redis,haproxy ;;
   all)
     unset INTERLOCK_TEST_SERVERS # all servers
     wanted+=(mariadb)

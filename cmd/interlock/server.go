@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"interlock/internal/pause"
 	"interlock/resolvers"
 	"interlock/services/audit"
 	"interlock/services/availability"
@@ -347,6 +348,9 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 // and a moment to send the response.
 const shutdownTimeout = gateway.DefaultOperationTimeout + 2*time.Second
 
+// maxDrain bounds Settings.Drain.
+const maxDrain = 5 * time.Minute
+
 // Run serves until ctx ends, finishes what is under way, and closes everything.
 func (s *Server) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.Background())
@@ -369,6 +373,8 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served:
 	case <-ctx.Done():
+		server.Leave()
+		pause.For(context.Background(), s.settings.Drain)
 	}
 	limited, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()

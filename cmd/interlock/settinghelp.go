@@ -35,6 +35,8 @@ var settingHelp = map[string]string{
 	"messages-username":    "The user of --messages.",
 	"messages-password":    "The password of --messages.",
 
+	"drain": "How long a server that is told to stop still serves, while /readyz says 503: until load balancers leave it " +
+		"out. At most 5m.",
 	"hold":               "How long an order may stay unpaid.",
 	"sale-closes-before": "How long before a departure selling from there ends; for runs published from now on.",
 	"refund-fees": "What is kept of a ticket that is given back, by how long before its departure that is; then what a " +

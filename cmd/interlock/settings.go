@@ -23,10 +23,11 @@ import (
 type Settings struct {
 	Config kong.ConfigFlag `yaml:"-" help:"A YAML file with settings, besides ./interlock.yaml." placeholder:"FILE"`
 
-	Listen         string   `yaml:"listen" default:"127.0.0.1:8080"`
-	Hosts          []string `yaml:"hosts" placeholder:"NAME"`
-	AllowedOrigins []string `yaml:"allowed-origins" placeholder:"ORIGIN"`
-	Data           string   `yaml:"data" default:"interlock-data" placeholder:"FOLDER"`
+	Listen         string        `yaml:"listen" default:"127.0.0.1:8080"`
+	Hosts          []string      `yaml:"hosts" placeholder:"NAME"`
+	AllowedOrigins []string      `yaml:"allowed-origins" placeholder:"ORIGIN"`
+	Drain          time.Duration `yaml:"drain" default:"0s"`
+	Data           string        `yaml:"data" default:"interlock-data" placeholder:"FOLDER"`
 
 	MySQL        []string             `name:"mysql" yaml:"mysql" placeholder:"DSN"`
 	MySQLReplica string               `name:"mysql-replica" yaml:"mysql-replica" placeholder:"DSN"`
@@ -150,6 +151,9 @@ func (s *Settings) validate() error {
 	} else {
 		rules = append(rules, s.mysqlRules()...)
 	}
+	rules = append(rules, settingRule{
+		s.Drain >= 0 && s.Drain <= maxDrain, fmt.Sprintf("--drain: it is at most %s", maxDrain),
+	})
 	rules = append(append(rules, s.paymentRules()...), s.notifyRules()...)
 	for _, rule := range rules {
 		if !rule.kept {

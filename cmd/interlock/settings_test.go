@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,8 @@ func TestSettings_Rules(t *testing.T) {
 			embedded, func(s *Settings) { s.MaxWatchedPerAddress = -1 },
 			"--max-watched-per-address is at least 1, not -1",
 		},
+		{embedded, func(s *Settings) { s.Drain = time.Hour }, "--drain: it is at most 5m0s"},
+		{embedded, func(s *Settings) { s.Drain = -1 }, "--drain: it is at most 5m0s"},
 		{embedded, func(s *Settings) { s.TrustedProxies = []string{"proxy"} }, `--trusted-proxies: "proxy" is neither`},
 		{server, func(s *Settings) { s.ForgetPassengersAfterDays = -1 }, "--forget-passengers-after-days is 0, which"},
 		{server, func(s *Settings) { s.ForgetPassengersAfterDays++ }, "--forget-passengers-after-days is 0, which"},

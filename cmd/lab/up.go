@@ -65,13 +65,17 @@ func (f clusterFlags) flavor() servers.Flavor {
 
 type upCommand struct {
 	clusterFlags
-	Servers int  `default:"1" help:"How many interlock serve."`
-	JSON    bool `name:"json" help:"Print the addresses as one JSON document."`
+	Servers  int  `default:"1" help:"How many interlock serve."`
+	Balanced bool `help:"Put HAProxy in front of them, as deploy/haproxy.cfg says: at most four, at least two."`
+	JSON     bool `name:"json" help:"Print the addresses as one JSON document."`
 }
 
 // Run runs a cluster until it is told to stop.
 func (c upCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
-	up, stop, err := c.start(ctx, cluster.Options{Servers: c.Servers, Log: log})
+	if c.Balanced {
+		c.Servers = max(c.Servers, 2)
+	}
+	up, stop, err := c.start(ctx, cluster.Options{Servers: c.Servers, Balanced: c.Balanced, Log: log})
 	if err != nil {
 		return err
 	}
@@ -91,6 +95,7 @@ func (c upCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) err
 func list(out io.Writer, a cluster.Addresses) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
+		{"balancer", a.Balancer},
 		{"servers", strings.Join(a.Servers, " ")},
 		{"primary", a.Primary + " (" + a.Flavor + " " + a.Version + ")"},
 		{"replicas", strings.Join(a.Replicas, " ")},
@@ -101,6 +106,9 @@ func list(out io.Writer, a cluster.Addresses) error {
 		{"document", a.DocumentKey},
 		{"personal", a.PersonalDataKey},
 	} {
+		if row[1] == "" {
+			continue
+		}
 		if _, err := io.WriteString(table, row[0]+"\t"+row[1]+"\n"); err != nil {
 			return err
 		}

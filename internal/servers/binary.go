@@ -60,6 +60,11 @@ func FindRedis() (Binary, error) {
 // find looks for program on PATH, then in the places where servers live that are not on every user's PATH, then in the
 // tree that scripts/install-test-servers.sh unpacks. accept refuses a namesake by what it says of its version.
 func find(program, tree, inTree string, accept func(version string) bool) (Binary, error) {
+	return findBy("--version", program, tree, inTree, accept)
+}
+
+// findBy is find for a program that tells its version when it is given a flag.
+func findBy(flag, program, tree, inTree string, accept func(version string) bool) (Binary, error) {
 	if !askedFor(tree) {
 		return Binary{}, fmt.Errorf("%s %w", program, ErrNotAskedFor)
 	}
@@ -70,7 +75,7 @@ func find(program, tree, inTree string, accept func(version string) bool) (Binar
 			continue
 		}
 		b := Binary{Path: path}
-		version, err := b.askVersion()
+		version, err := b.askVersion(flag)
 		if err != nil || accept != nil && !accept(version) {
 			continue
 		}
@@ -82,7 +87,7 @@ func find(program, tree, inTree string, accept func(version string) bool) (Binar
 		return Binary{}, fmt.Errorf("%s %w", program, ErrNotInstalled)
 	}
 	b := Binary{Path: filepath.Join(root, inTree), Root: root}
-	version, err := b.askVersion()
+	version, err := b.askVersion(flag)
 	if err != nil {
 		return Binary{}, err
 	}
@@ -101,17 +106,17 @@ func cacheFolder() string {
 	return filepath.Join(folder, "interlock")
 }
 
-func (b Binary) askVersion() (string, error) {
-	said, err := b.command("--version").CombinedOutput()
+func (b Binary) askVersion(flag string) (string, error) {
+	said, err := b.command(flag).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%s --version: %w: %s", b.Path, err, said)
+		return "", fmt.Errorf("%s %s: %w: %s", b.Path, flag, err, said)
 	}
 	// Some begin with their own path, which may hold anything.
 	return strings.TrimPrefix(string(said), b.Path), nil
 }
 
-// versionPattern matches "Ver 9.7.4-2 for Linux" and "Redis server v=7.0.15 sha=…".
-var versionPattern = regexp.MustCompile(`\b(?:Ver |v=)(\d+(?:\.\d+)+)`)
+// versionPattern matches "Ver 9.7.4-2 for Linux", "Redis server v=7.0.15 sha=…" and "HAProxy version 2.6.12-1".
+var versionPattern = regexp.MustCompile(`\b(?:Ver |v=|version )(\d+(?:\.\d+)+)`)
 
 func (b Binary) withVersion(said string) (Binary, error) {
 	match := versionPattern.FindStringSubmatch(said)

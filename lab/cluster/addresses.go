@@ -12,9 +12,11 @@ import (
 
 // Addresses is where everything is, and what it takes to use it.
 type Addresses struct {
-	Flavor   string   `json:"flavor"`
-	Version  string   `json:"version"`
-	Servers  []string `json:"servers"`
+	Flavor  string   `json:"flavor"`
+	Version string   `json:"version"`
+	Servers []string `json:"servers"`
+	// Balancer is in front of the servers; "" where there is none.
+	Balancer string   `json:"balancer,omitempty"`
 	Primary  string   `json:"primary"`
 	Replicas []string `json:"replicas"`
 	Locks    []string `json:"lock_redis"`
@@ -42,6 +44,9 @@ func (c *Cluster) Addresses() Addresses {
 	}
 	for _, s := range c.Servers() {
 		a.Servers = append(a.Servers, "http://"+s.Addr())
+	}
+	if c.balancer != nil {
+		a.Balancer = "http://" + c.balancer.Addr()
 	}
 	for _, r := range c.Replicas {
 		a.Replicas = append(a.Replicas, r.Addr())

@@ -69,6 +69,9 @@ type Options struct {
 	Consumers bool
 	// Bank starts a sandbox bank, and a service of payments that deals with it. Without it payments are instant.
 	Bank bool
+	// Balanced puts a HAProxy in front of the servers, at most four. Where they are Proxied, too, there is a proxy
+	// between it and each server.
+	Balanced bool
 	// Notify starts a service of notifications, and a mail server and two partners that it tells.
 	Notify bool
 	// MailFolder is where servers write mails to buyers who give an address; "": notifications are off.
@@ -104,6 +107,7 @@ type Cluster struct {
 	consumers   []*servers.Program
 	payments    *Payments
 	told        *Notifications
+	balancer    *Balancer
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -164,6 +168,9 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
+	if err := c.startBalancer(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.told.begin(ctx, c); err != nil {
 		return nil, err
 	}
@@ -214,7 +221,7 @@ func (c *Cluster) Tokens() *identity.Development { return c.tokens }
 
 // Close ends everything: the servers in order, the rest by force.
 func (c *Cluster) Close() error {
-	var errs []error
+	errs := []error{c.balancer.close()}
 	c.mu.Lock()
 	running := c.servers
 	c.servers = nil

@@ -19,8 +19,10 @@ const (
 	readyTimeout = 3 * time.Second
 	// hold is far longer than any measurement: an order that expires while it is counted would look lost.
 	hold = 12 * time.Hour
-	// stopTimeout is more than the twelve seconds a server gives its requests.
-	stopTimeout = 15 * time.Second
+	// balancedDrain is longer than the balancer takes until it leaves a server out.
+	balancedDrain = 4 * time.Second
+	// stopTimeout is more than a server drains, and the twelve seconds that it gives its requests.
+	stopTimeout = 20 * time.Second
 )
 
 // ServerOptions are what one server is told besides what all servers are told.
@@ -113,6 +115,10 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 	args = append(args, c.notifyArgs(len(c.servers) == 0)...)
 	if c.options.MessagesApart {
 		args = append(args, "--messages", c.Messages.Addr())
+	}
+	if c.options.Balanced {
+		args = append(args, "--trusted-proxies", "127.0.0.1", "--insecure-development-tokens",
+			"--insecure-sandbox-payments", "--drain", balancedDrain.String())
 	}
 	if !c.options.Strict {
 		args = append(args, Crowd()...)

@@ -22,7 +22,7 @@ func names(parts []part) map[string]int {
 // TestPartsOf_AreasAreTheWhole: area by area, every play of the whole comes once.
 func TestPartsOf_AreasAreTheWhole(t *testing.T) {
 	require.Equal(t, []string{
-		"lock", "server", "database", "replication", "cache", "messages", "payments", "refunds", "notifications", "buyers",
+		"lock", "server", "balancer", "database", "replication", "cache", "messages", "payments", "refunds", "notifications", "buyers",
 		"overlap",
 	}, Areas())
 	for seed := range uint64(3) {
@@ -52,7 +52,7 @@ func TestAll_UnknownArea(t *testing.T) {
 	_, err := All(t.Context(), stage, "tracks", 1, func(*Result) error { return nil })
 	require.ErrorIs(t, err, ErrUnknownArea)
 	require.EqualError(t, err,
-		"there is no such area: tracks; there are lock, server, database, replication, cache, messages, payments, "+
+		"there is no such area: tracks; there are lock, server, balancer, database, replication, cache, messages, payments, "+
 			"refunds, notifications, buyers, overlap")
 	require.NoError(t, CheckArea(""))
 	require.NoError(t, CheckArea(Overlap))

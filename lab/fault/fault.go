@@ -38,6 +38,8 @@ type Shape struct {
 	MessagesApart bool
 	// Bank has buyers pay at a bank. Else payments are instant.
 	Bank bool
+	// Balanced has clients ask HAProxy, which shares the requests out.
+	Balanced bool
 	// Notify has buyers be told by mail, and partners by webhooks.
 	Notify bool
 	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
@@ -52,7 +54,7 @@ func (s Shape) Options() cluster.Options {
 		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart, MessagesApart: s.MessagesApart, Consumers: true,
-		Bank: s.Bank, Notify: s.Notify,
+		Bank: s.Bank, Notify: s.Notify, Balanced: s.Balanced,
 	}
 }
 

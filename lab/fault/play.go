@@ -170,6 +170,9 @@ func (p *play) open(ctx context.Context) (err error) {
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
+	if balancer := p.cluster.Balancer(); balancer != nil {
+		o.Servers = []string{balancer.Addr()}
+	}
 	noted, err := effects.Open(ctx, p.cluster.Effects())
 	if err != nil {
 		return err

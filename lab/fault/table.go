@@ -15,6 +15,7 @@ import (
 const (
 	lockArea        = "lock"
 	serverArea      = "server"
+	balancerArea    = "balancer"
 	databaseArea    = "database"
 	replicationArea = "replication"
 	cacheArea       = "cache"
@@ -31,6 +32,7 @@ func Table() []Fault {
 		lockSaysYes(), lockNodeKilled(), twoLockNodesKilled(), lockNodeHung(), lockQuorumLost(), lockNodeForgets(),
 		serverFrozen(), serverFrozenAt(failpoints.BeforeUpdate), serverFrozenAt(failpoints.BeforeCommit),
 		serverKilled(), serverKilledAtEachPoint(),
+		rollingRestart(), serverBlackHoled(),
 		commitAnswerCut(), blackHole(), databaseSlow(), serverPartitioned(),
 		replicaKilled(), replicasStopped(),
 		primaryKilled(), primaryFrozen(),

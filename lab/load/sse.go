@@ -47,14 +47,19 @@ func OpenEvents(ctx context.Context, through http.RoundTripper, server string, b
 
 // OpenSeats subscribes to what is left of a run, as a phone does that shows all of it.
 func OpenSeats(ctx context.Context, through http.RoundTripper, server, run string) (*Events, error) {
-	body, err := json.Marshal(map[string]any{
-		"query":     `subscription($r:[ID!]!){seatAvailability(runIds:$r){version classes{seatClass remaining}}}`,
-		"variables": map[string]any{"r": []string{run}},
-	})
+	body, err := SeatsOf(run)
 	if err != nil {
 		return nil, err
 	}
 	return OpenEvents(ctx, through, server, body)
+}
+
+// SeatsOf asks for what is left of a run.
+func SeatsOf(run string) ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"query":     `subscription($r:[ID!]!){seatAvailability(runIds:$r){version classes{seatClass remaining}}}`,
+		"variables": map[string]any{"r": []string{run}},
+	})
 }
 
 // OpenOrder subscribes to what becomes of an order, as the buyer whose token it is.

@@ -48,6 +48,9 @@ func (s *Server) Serve(listener net.Listener) error {
 	return nil
 }
 
+// Leave makes the server unready for good, so that load balancers leave it out. It serves all that comes until Shutdown.
+func (s *Server) Leave() { s.gateway.checks.drain() }
+
 // Shutdown takes no more connections, ends the streams and lets the other requests finish. When the context ends, it
 // cuts off what is left, and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
