@@ -38,6 +38,8 @@ type font struct {
 	family string
 	bytes  []byte
 	glyph  *sfnt.Font
+	// whole has a test embed what the library cuts of it.
+	whole bool
 }
 
 var errNotTrueType = errors.New("it is no font with TrueType outlines (a .ttf); a .ttc, and an .otf with CFF, are not")

@@ -1,7 +1,6 @@
 package ticketpdf
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -15,10 +14,27 @@ import (
 type sheet struct {
 	*fpdf.Fpdf
 	fonts []*font
-	// embedded are the families of the fonts that the document has so far: reading one takes long.
+	// embedded are the families of the fonts that the document has so far.
 	embedded map[string]bool
+	// characters are those that each font prints.
+	characters map[*font]map[rune]bool
 	// latin makes bytes of what Helvetica has.
 	latin func(string) string
+}
+
+// uses notes what the fonts will print of a text.
+func (s *sheet) uses(text string) {
+	for _, r := range s.runs(text) {
+		if r.font == nil {
+			continue
+		}
+		if s.characters[r.font] == nil {
+			s.characters[r.font] = map[rune]bool{}
+		}
+		for _, one := range r.text {
+			s.characters[r.font][one] = true
+		}
+	}
 }
 
 // look is how a text looks: its size in points, "B" for bold, and its colour.
@@ -126,8 +142,7 @@ func (s *sheet) width(r *run, l look) float64 {
 		return s.GetStringWidth(s.latin(r.text))
 	}
 	if !s.embedded[r.font.family] {
-		// The library writes into what it is given.
-		s.AddUTF8FontFromBytes(r.font.family, "", bytes.Clone(r.font.bytes))
+		s.AddUTF8FontFromBytes(r.font.family, "", r.font.with(s.characters[r.font]))
 		s.embedded[r.font.family] = true
 	}
 	s.SetFont(r.font.family, "", l.size)

@@ -146,6 +146,12 @@ func (p *Printer) print(language string, pages []Page) (printed []byte, err erro
 	pdf.SetAutoPageBreak(false, 0)
 	s := &sheet{
 		Fpdf: pdf, fonts: p.fonts, embedded: map[string]bool{}, latin: pdf.UnicodeTranslatorFromDescriptor("cp1252"),
+		characters: map[*font]map[rune]bool{},
+	}
+	for i := range pages {
+		for _, text := range pages[i].texts(&label) {
+			s.uses(text)
+		}
 	}
 	for i := range pages {
 		pdf.AddPage()
@@ -156,6 +162,15 @@ func (p *Printer) print(language string, pages []Page) (printed []byte, err erro
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// texts are all that is printed of a page and of its labels in other than Latin letters.
+func (t *Page) texts(label *words) []string {
+	return []string{
+		label.title, label.order, label.train, label.date, label.departure, label.arrival, label.coach, label.seat,
+		label.class, label.price, label.passenger, label.document, label.show,
+		label.order + "  " + t.Number, t.Train, t.From, t.To, t.Class, t.Coach, t.Seat, t.Passenger, t.Document, t.Price,
+	}
 }
 
 func (s *sheet) ticket(t *Page, label *words) {

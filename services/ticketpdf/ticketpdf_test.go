@@ -131,6 +131,20 @@ func TestPrint_IsReadByOthers(t *testing.T) {
 	require.Equal(t, one.CodeText, decode(t, part(picture, picture.Bounds(), 128, 26, 206, 97)))
 }
 
+// TestPrint_LooksTheSame compares a ticket with fonts cut here to one with fonts that the library has cut.
+func TestPrint_LooksTheSame(t *testing.T) {
+	one := page(t)
+	one.Passenger, one.From = "Ελένη Žižek Ǻ 王秀英", "Łódź 上海虹桥"
+	p, whole := printer(t), printer(t)
+	whole.Whole()
+	cut, err := p.Print("zh", []ticketpdf.Page{one})
+	require.NoError(t, err)
+	other, err := whole.Print("zh", []ticketpdf.Page{one})
+	require.NoError(t, err)
+	require.Equal(t, textOf(t, other), textOf(t, cut))
+	require.Equal(t, pictureOf(t, other), pictureOf(t, cut))
+}
+
 // pictureOf is a PDF's first page as another program draws it.
 func pictureOf(t *testing.T, b []byte) image.Image {
 	t.Helper()
