@@ -213,7 +213,7 @@ func TestHAProxy_Drain(t *testing.T) {
 	}
 	require.Len(t, sockets, 2)
 	b.one.draining.Store(true)
-	b.awaits(t, func() bool { return b.answers(t) == "two" && b.answers(t) == "two" })
+	b.awaits(t, func() bool { return b.answers(t)+b.answers(t) == "twotwo" })
 	had := b.one.requests.Load()
 	for range 10 {
 		b.answers(t)

@@ -2602,9 +2602,10 @@ Interlock sells train tickets, and never one seat twice on the same leg. This sc
 
 Ids and cursors are opaque. What is wrong with a mutation's input, or an expected "no", is an entry in the payload's
 ` + "`" + `userErrors` + "`" + `. Everything else that fails is a top-level error. Its ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
-UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL.
+UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED, OVERLOADED and ORDER_PENDING (these three with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE,
+INTERNAL.
 
-OVERLOADED says that this attempt did nothing. What an earlier attempt with the same idempotency key did stays. A key is
+RATE_LIMITED says that you ask too often, and OVERLOADED that all together do. This attempt did nothing. What an earlier attempt with the same idempotency key did stays. A key is
 of one buyer and one thing: of a run in placeOrder, of an order in payOrder. An operation that asks for too much at once
 is told DEPTH_LIMIT_EXCEEDED or COMPLEXITY_LIMIT_EXCEEDED, and nothing was done. It is told ANSWER_TOO_LARGE when that
 shows only in the answer; a mutation may have been done then.

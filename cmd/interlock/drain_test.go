@@ -30,6 +30,6 @@ func TestServer_Drains(t *testing.T) {
 	require.Empty(t, r.ask(t, r.passenger, `{stations(first:1){nodes{code}}}`, nil).Errors)
 	<-stopped
 	require.GreaterOrEqual(t, time.Since(begun), s.Drain)
-	_, err := http.Get(r.url + "/livez") //nolint:noctx,bodyclose // there is none
+	_, err := http.Get(r.url + "/livez") //nolint:noctx // there is no answer
 	require.Error(t, err)
 }

@@ -36,6 +36,7 @@ import (
 	"interlock/services/notify/orderbook"
 	"interlock/services/pay/payrpc"
 	"interlock/services/publish"
+	"interlock/services/quota"
 	"interlock/services/rail"
 	"interlock/services/rpc"
 	"interlock/services/sale"
@@ -61,6 +62,7 @@ type Server struct {
 	relay     *messages.Relay
 	monitor   *messages.Monitor
 	tickets   *gateway.StreamTickets
+	limiter   *quota.Limiter // nil: there are no quotas
 	gateway   *gateway.Gateway
 	tokens    *identity.Development // nil where tokens are an issuer's
 
@@ -145,7 +147,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	if err != nil {
 		return nil, err
 	}
-	if s.gateway, err = s.openGateway(s.newResolver(key)); err != nil {
+	if s.gateway, err = s.openGateway(key, s.newResolver(key)); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -242,7 +244,7 @@ func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 }
 
 // openGateway puts the resolvers behind HTTP.
-func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, error) {
+func (s *Server) openGateway(key []byte, resolver *resolvers.Resolver) (*gateway.Gateway, error) {
 	verifier, err := s.openIdentity()
 	if err != nil {
 		return nil, err
@@ -271,8 +273,16 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 		registry.MustRegister(notifyMetrics{s.notifications.service})
 	}
 	schema := resolver.Schema()
+	admission, err := s.openAdmission(key, s.log, rootFields(schema.Schema().Query))
+	if err != nil {
+		return nil, fmt.Errorf("--quotas: %w", err)
+	}
+	if s.limiter != nil {
+		registry.MustRegister(quotaMetrics{s.limiter})
+	}
 	return gateway.New(gateway.Options{
-		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
+		Admission: admission,
+		Schema:    schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier),
 		Durability: string(s.durability()), StreamTickets: s.tickets,
 		MaxReading: readers(), Registry: registry, Log: s.log, Webhooks: hooks,
@@ -280,6 +290,15 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },
 		Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
 	})
+}
+
+// rootFields are the names of a root type's fields, and those of introspection.
+func rootFields(root *ast.Definition) map[string]bool {
+	names := map[string]bool{"__schema": true, "__type": true, "__typename": true}
+	for _, field := range root.Fields {
+		names[field.Name] = true
+	}
+	return names
 }
 
 // contract is the schema as it was written. A formatter would leave out the comments at its head.

@@ -39,6 +39,8 @@ var settingHelp = map[string]string{
 		"out. At most 5m.",
 	"hold":               "How long an order may stay unpaid.",
 	"sale-closes-before": "How long before a departure selling from there ends; for runs published from now on.",
+	"quotas": "How often a client may ask, such as buying.account=2/1s:20: two orders in a second, and twenty at once. " +
+		"What is not given is as usual; off alone bounds nothing.",
 	"refund-fees": "What is kept of a ticket that is given back, by how long before its departure that is; then what a " +
 		"fee is rounded to, and its least. Without it, as 12306 does: " + fees12306 + ".",
 	"change-fees": "The same for what is left of a ticket's price after a change to a cheaper one; without it, as for " +

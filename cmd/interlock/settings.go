@@ -56,6 +56,8 @@ type Settings struct {
 	MaxLapsedHolds   int           `yaml:"max-lapsed-holds" default:"3"`
 	MaxDocuments     int           `yaml:"max-documents" default:"20"`
 
+	Quotas []string `yaml:"quotas" placeholder:"QUOTA"`
+
 	RefundFees string `yaml:"refund-fees" placeholder:"LADDER"`
 	ChangeFees string `yaml:"change-fees" placeholder:"LADDER"`
 

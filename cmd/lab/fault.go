@@ -20,7 +20,7 @@ type faultCommand struct {
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
 	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
-	Buyers int    `default:"0" help:"For one fault: how many buy, instead of two dozen."`
+	Buyers int    `default:"0" help:"For one fault: how many buy, instead of as many as it has."`
 }
 
 const (
@@ -82,7 +82,9 @@ func (c faultCommand) one() (f fault.Fault, err error) {
 	if f, err = fault.Find(c.Name, c.Seed); err != nil {
 		return f, err
 	}
-	f.Buyers = c.Buyers
+	if c.Buyers > 0 {
+		f.Buyers = c.Buyers
+	}
 	return f, nil
 }
 

@@ -16,6 +16,7 @@ type sellCommand struct {
 	Rounds  int      `default:"3" help:"How many rounds; a figure is their median."`
 	Short   bool     `help:"Only what shows that it is right and faster than the baseline."`
 	Only    []string `help:"Only these scenarios." placeholder:"SCENARIO"`
+	Quotas  []string `help:"How often clients may ask; without it, as often as they can." placeholder:"QUOTA"`
 }
 
 // sellLimit is what `lab sell` may take altogether.
@@ -29,5 +30,5 @@ func (c sellCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) e
 			Limit: left, Command: commandLine(), Log: log,
 		})
 	}
-	return measure(ctx, c.measureFlags, cluster.Options{Log: log}, sellLimit, out, run, sell.Text)
+	return measure(ctx, c.measureFlags, cluster.Options{Quotas: c.Quotas, Log: log}, sellLimit, out, run, sell.Text)
 }

@@ -75,7 +75,9 @@ func (c upCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) err
 	if c.Balanced {
 		c.Servers = max(c.Servers, 2)
 	}
-	up, stop, err := c.start(ctx, cluster.Options{Servers: c.Servers, Balanced: c.Balanced, Log: log})
+	up, stop, err := c.start(ctx, cluster.Options{
+		Servers: c.Servers, Balanced: c.Balanced, Quotas: cluster.UsualQuotas, Log: log,
+	})
 	if err != nil {
 		return err
 	}

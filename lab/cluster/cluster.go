@@ -54,6 +54,9 @@ type Options struct {
 	Unlimited bool
 	// Strict servers keep the default limits of a client address, though all clients come from this machine.
 	Strict bool
+	// Quotas are how often a client may ask, as the setting of that name has them; none: as often as it can. UsualQuotas
+	// are those that servers have without the setting.
+	Quotas []string
 	// Breakable servers hold batches at exact points when they are asked to at their Control. Like AnyVersion,
 	// Asynchronous and ClocksApart this takes a Binary that was built with FaultTag. Any other ignores it.
 	Breakable bool
@@ -81,6 +84,9 @@ type Options struct {
 	// Log is told how far the start is; nil: no log.
 	Log *slog.Logger
 }
+
+// UsualQuotas are for Options.Quotas.
+var UsualQuotas = []string{"selling=off"}
 
 // Cluster is a running cluster. Its methods may be called from several goroutines. Each single server is for one
 // goroutine at a time.

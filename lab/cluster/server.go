@@ -116,6 +116,11 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 	if c.options.MessagesApart {
 		args = append(args, "--messages", c.Messages.Addr())
 	}
+	quotas := []string{"off"} // A few of the lab's buyers are as many people.
+	if len(c.options.Quotas) > 0 {
+		quotas = c.options.Quotas
+	}
+	args = append(args, "--quotas", strings.Join(quotas, ","))
 	if c.options.Balanced {
 		args = append(args, "--trusted-proxies", "127.0.0.1", "--insecure-development-tokens",
 			"--insecure-sandbox-payments", "--drain", balancedDrain.String())

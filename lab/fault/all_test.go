@@ -22,8 +22,8 @@ func names(parts []part) map[string]int {
 // TestPartsOf_AreasAreTheWhole: area by area, every play of the whole comes once.
 func TestPartsOf_AreasAreTheWhole(t *testing.T) {
 	require.Equal(t, []string{
-		"lock", "server", "balancer", "database", "replication", "cache", "messages", "payments", "refunds", "notifications", "buyers",
-		"overlap",
+		"lock", "server", "balancer", "database", "replication", "cache", "messages", "payments", "refunds", "notifications",
+		"quotas", "buyers", "overlap",
 	}, Areas())
 	for seed := range uint64(3) {
 		var together []part
@@ -53,7 +53,7 @@ func TestAll_UnknownArea(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnknownArea)
 	require.EqualError(t, err,
 		"there is no such area: tracks; there are lock, server, balancer, database, replication, cache, messages, payments, "+
-			"refunds, notifications, buyers, overlap")
+			"refunds, notifications, quotas, buyers, overlap")
 	require.NoError(t, CheckArea(""))
 	require.NoError(t, CheckArea(Overlap))
 }

@@ -40,6 +40,8 @@ type Shape struct {
 	Bank bool
 	// Balanced has clients ask HAProxy, which shares the requests out.
 	Balanced bool
+	// Quotas has servers bound how often a client may ask.
+	Quotas bool
 	// Notify has buyers be told by mail, and partners by webhooks.
 	Notify bool
 	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
@@ -49,12 +51,16 @@ type Shape struct {
 // Options are those of a cluster of this shape, whose servers were built with cluster.FaultTag. Flavor, Binary and Log
 // are the caller's.
 func (s Shape) Options() cluster.Options {
+	var quotas []string
+	if s.Quotas {
+		quotas = cluster.UsualQuotas
+	}
 	return cluster.Options{
 		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors,
 		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart, MessagesApart: s.MessagesApart, Consumers: true,
-		Bank: s.Bank, Notify: s.Notify, Balanced: s.Balanced,
+		Bank: s.Bank, Notify: s.Notify, Balanced: s.Balanced, Quotas: quotas,
 	}
 }
 

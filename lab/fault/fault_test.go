@@ -22,7 +22,7 @@ func TestTable_IsWhole(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, f.Name, found.Name)
 	}
-	require.Len(t, areas, 11)
+	require.Len(t, areas, 12)
 }
 
 func TestFind_Unknown(t *testing.T) {

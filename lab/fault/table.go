@@ -23,6 +23,7 @@ const (
 	paymentsArea    = "payments"
 	refundsArea     = "refunds"
 	notifyArea      = "notifications"
+	quotasArea      = "quotas"
 	buyersArea      = "buyers"
 )
 
@@ -46,6 +47,7 @@ func Table() []Fault {
 		withParties(changeKilled()), withParties(primaryKilledDuringRefunds()), withParties(refundAndChangeAtOnce()),
 		withParties(withdrawnWhilePaying()),
 		notifyKilled(), smtpHangs(), webhookTargetHangs(),
+		quotasRedisKilled(), quotasRedisHung(), quotasRedisFlushed(),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }

@@ -116,6 +116,9 @@ func (t httpTransport) answerOf(
 	if operation.Operation.Operation == ast.Subscription {
 		return refuse(notInBatch)
 	}
+	if _, err := t.g.charge(ctx, addressOf(r, t.g.options.TrustedProxies), operation); err != nil {
+		return refuse(err)
+	}
 	if response = executeOnce(ctx, exec); response == nil {
 		return refuse(tookTooLong)
 	}

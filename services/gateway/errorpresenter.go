@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type errorPresenter struct {
 	log     *slog.Logger
 	metrics *metrics
 	now     func() time.Time
+	spread  func(time.Duration) time.Duration
 
 	mu     sync.Mutex
 	warned map[rail.Code]time.Time
@@ -142,8 +144,11 @@ func (p *errorPresenter) tell(ctx context.Context, out *gqlerror.Error, e *rail.
 	if len(e.Path) > 0 {
 		out.Extensions["path"] = e.Path
 	}
-	if e.RetryAfter > 0 {
-		out.Extensions["retryAfterMs"] = e.RetryAfter.Milliseconds()
+	if wait := e.RetryAfter; wait > 0 {
+		if e.Code == rail.Overloaded || e.Code == rail.RateLimited {
+			wait = p.spread(wait)
+		}
+		out.Extensions["retryAfterMs"] = wait.Milliseconds()
 	}
 	switch {
 	case e.Code == rail.Internal:
@@ -163,6 +168,11 @@ func (p *errorPresenter) about(ctx context.Context, out *gqlerror.Error, e *rail
 		"request_id", requestID(ctx),
 		"error", e.Cause.Error(),
 	}
+}
+
+// spread keeps those who were refused at one moment from coming back at one moment.
+func spread(wait time.Duration) time.Duration {
+	return wait + time.Duration(rand.Int64N(int64(wait/2)+1))
 }
 
 // mayWarn allows one warning per code and warnInterval.

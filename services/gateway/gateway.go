@@ -11,7 +11,7 @@
 // make no sense have 400 as application/graphql-response+json, and 200 as application/json. What was refused before has
 // 4xx or 503: 400 for what cannot be read, 401 for a token that is not valid (a request without one is anonymous), 403
 // for a foreign origin, 405, 406, 413, 415, 421 for a Host that is not one of the server's names, 429 with Retry-After
-// for more streams than one viewer or address may have, and 503 with Retry-After for too many requests and for what
+// for a client that asks too often, and for more streams than one viewer or address may have, and 503 with Retry-After for too many requests and for what
 // cannot be told just now.
 //
 // The transports are the package's own. Those of gqlgen echo bodies, answer 200 to a body that they cannot read, write
@@ -89,6 +89,11 @@ type Options struct {
 	// MaxStreamsPerViewer bounds the WebSockets and event streams of one viewer, and MaxStreamsPerAddress those without
 	// a token of one client address.
 	MaxStreamsPerViewer, MaxStreamsPerAddress int
+	// Spread is when a client that is refused for a while is told to come again: not earlier, and not all at one moment.
+	// nil: up to half of that time later.
+	Spread func(wait time.Duration) time.Duration
+	// Admission says whether an operation may be executed now; nil: each may.
+	Admission Admission
 	// StreamTickets let browsers' event streams in; nil where there are none.
 	StreamTickets *StreamTickets
 	// TrustedProxies are the proxies whose X-Forwarded-For counts.
@@ -145,7 +150,10 @@ func New(o Options) (*Gateway, error) {
 		all: o.MaxStreams, viewer: o.MaxStreamsPerViewer, address: o.MaxStreamsPerAddress,
 	}, g.metrics)
 	g.checks = newChecks(o.Checks, o.Durability, o.Version, o.Log)
-	g.presenter = &errorPresenter{log: o.Log, metrics: g.metrics, now: time.Now}
+	g.presenter = &errorPresenter{log: o.Log, metrics: g.metrics, now: time.Now, spread: o.Spread}
+	if o.Spread == nil {
+		g.presenter.spread = spread
+	}
 	g.graphql = g.newExecutor()
 	g.handler = g.routes()
 	return g, nil

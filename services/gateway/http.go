@@ -69,6 +69,9 @@ func (t httpTransport) answer(
 	if t.g.refuseMutationByGET(w, r, operation) {
 		return
 	}
+	if !t.g.chargeHTTP(ctx, w, r, operation) {
+		return
+	}
 	switch isSubscription := operation.Operation.Operation == ast.Subscription; {
 	case isSubscription && !accepted.events:
 		t.g.refuse(w, r, http.StatusBadRequest,

@@ -235,7 +235,7 @@ func TestOrigin(t *testing.T) {
 		require.Equal(t, "POST", preflight.header.Get("Access-Control-Allow-Methods"))
 		require.Equal(t, "authorization,content-type", preflight.header.Get("Access-Control-Allow-Headers"))
 		require.Equal(t, "7200", preflight.header.Get("Access-Control-Max-Age"))
-		require.Equal(t, "Retry-After, X-Request-Id", r.header.Get("Access-Control-Expose-Headers"))
+		require.Equal(t, "Retry-After, Ratelimit, Ratelimit-Policy, X-Request-Id", r.header.Get("Access-Control-Expose-Headers"))
 		require.Empty(t, r.header.Get("Access-Control-Allow-Credentials"))
 	}
 	require.Equal(t, 6, w.stub.sold)
@@ -304,7 +304,7 @@ func TestOrigin_RequestHeaders(t *testing.T) {
 		"an unreadable request": w.do(t, "GET", "/graphql?query=%zz", "", "Origin", origin),
 	} {
 		require.Equal(t, origin, r.header.Get("Access-Control-Allow-Origin"), name)
-		require.Equal(t, "Retry-After, X-Request-Id", r.header.Get("Access-Control-Expose-Headers"), name)
+		require.Equal(t, "Retry-After, Ratelimit, Ratelimit-Policy, X-Request-Id", r.header.Get("Access-Control-Expose-Headers"), name)
 		require.NotEmpty(t, r.header.Get("X-Request-Id"), name)
 	}
 }

@@ -53,7 +53,7 @@ func newCORS(allowed origins) *cors.Cors {
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
+		ExposedHeaders: []string{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"},
 		MaxAge:         int(preflightAge.Seconds()),
 	})
 }

@@ -339,6 +339,7 @@ func prepare(t *testing.T, change ...func(*gateway.Options)) *world {
 		Schema: w.stub, SchemaText: schemaText, Identity: tokens, Hosts: []string{"interlock.test", "x"},
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Durability: "local",
 		Version: gateway.Version{Version: "1.2.3", Commit: "abc", Go: "go1"},
+		Spread:  func(wait time.Duration) time.Duration { return wait }, // so that tests know it
 	}
 	for _, c := range change {
 		c(&options)

@@ -131,6 +131,10 @@ func (s *webSocket) execute(ctx context.Context, id string, one *running, operat
 		}
 		defer s.g.inFlight.end()
 	}
+	if _, err := s.g.charge(ctx, s.address, operation); err != nil {
+		last = errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, err)})
+		return
+	}
 	answered := false
 	responses, inner := s.exec.DispatchOperation(ctx, operation)
 	for response := responses(inner); response != nil; response = responses(inner) {
@@ -218,7 +222,7 @@ func isToBeAskedAgain(response *graphql.Response) bool {
 	}
 	for _, err := range response.Errors {
 		switch rail.Code(codeOf(err)) {
-		case rail.Unavailable, rail.Overloaded, rail.OrderPending, rail.Internal:
+		case rail.Unavailable, rail.Overloaded, rail.RateLimited, rail.OrderPending, rail.Internal:
 			return true
 		}
 	}

@@ -38,6 +38,7 @@ const (
 	Unauthenticated Code = "UNAUTHENTICATED"
 	Forbidden       Code = "FORBIDDEN"
 	Overloaded      Code = "OVERLOADED"
+	RateLimited     Code = "RATE_LIMITED"
 	OrderPending    Code = "ORDER_PENDING"
 	Unavailable     Code = "UNAVAILABLE"
 	Internal        Code = "INTERNAL"

@@ -46,7 +46,7 @@ func (p *PlaceOrder) Normalize() {
 			who.Contact = *p.Contact
 		}
 		who.Name = NormalizeText(who.Name)
-		who.DocumentNumber = asciiUpper(NormalizeLabel(who.DocumentNumber))
+		who.DocumentNumber = NormalizeDocument(who.DocumentNumber)
 		who.Wish.Letter = strings.ToUpper(NormalizeLabel(who.Wish.Letter))
 		who.Wish.Coach = NormalizeLabel(who.Wish.Coach)
 	}
@@ -175,6 +175,9 @@ func ValidKey(key string) bool {
 	}
 	return true
 }
+
+// NormalizeDocument is the one form of a document's number, so that the same number is one however it was typed.
+func NormalizeDocument(number string) string { return asciiUpper(NormalizeLabel(number)) }
 
 // documentFault is what is wrong with a document number, "" where nothing is. It shows one character of the number at
 // most.

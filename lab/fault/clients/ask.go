@@ -26,6 +26,7 @@ const (
 // fault codes of a whole answer, and what a client makes of them.
 var outcomes = map[string]history.Outcome{
 	"ORDER_PENDING": history.Pending, "OVERLOADED": history.Overloaded, "UNAVAILABLE": history.Unavailable,
+	"RATE_LIMITED": history.Overloaded,
 }
 
 // reply is an answer as it came.
