@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -37,7 +37,7 @@ type AskedField struct {
 
 // Quota is how a client stands, for the headers RateLimit-Policy and RateLimit.
 type Quota struct {
-	// Name is the quota's, "" for none. Limit is how many there are at once, and Window in how long they come back.
+	// Name is the quota's, letters alone, "" for none. Limit is how many there are at once, and Window in how long they come back.
 	Name   string
 	Limit  int
 	Window time.Duration
@@ -86,7 +86,16 @@ func (q *Quota) write(header http.Header) {
 	if q.Name == "" {
 		return
 	}
-	seconds := func(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
-	header.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", q.Name, q.Limit, max(1, seconds(q.Window))))
-	header.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", q.Name, q.Left, seconds(q.Reset)))
+	// By hand, and under the names as they are kept: every order is answered with them.
+	header["Ratelimit-Policy"] = []string{q.field(";q=", int64(q.Limit), ";w=", max(1, seconds(q.Window)))}
+	header["Ratelimit"] = []string{q.field(";r=", int64(q.Left), ";t=", seconds(q.Reset))}
 }
+
+func (q *Quota) field(first string, one int64, second string, other int64) string {
+	const room = 64
+	b := append(append(append(make([]byte, 0, room), '"'), q.Name...), '"')
+	b = strconv.AppendInt(append(b, first...), one, 10)
+	return string(strconv.AppendInt(append(b, second...), other, 10))
+}
+
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
