@@ -14,7 +14,7 @@ readonly mode="${1:-test}"
 # Inputs are counted, not timed: while Go makes an input smaller a time may run out, and the fuzzing then fails.
 fuzz_runs=20000x
 readonly fuzz_smaller=100x
-readonly package_timeout=12m # for one package's tests; the longest takes a quarter of it
+readonly package_timeout=20m # for one package's tests; the longest takes half of it on a slow machine
 readonly lab_timeout=60m     # for the lab's tests of one package, which take minutes each
 
 wanted=(redis mysql haproxy chromium poppler font compiler node)

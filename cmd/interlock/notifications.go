@@ -53,8 +53,10 @@ func (s *Settings) notifyRules() []settingRule {
 	return []settingRule{
 		{s.MailServer == "" || s.MailFolder == "", "--mail-server sends mails, and --mail-folder keeps them: give one"},
 		{s.MailServer == "" || s.MailFrom != "", "--mail-server needs --mail-from: the address that mails come from"},
-		{s.MailCA == "" || s.MailServer != "" && s.MailTLS != string(smtpmail.None),
-			"--mail-ca goes with --mail-server, and not with --mail-tls none"},
+		{
+			s.MailCA == "" || s.MailServer != "" && s.MailTLS != string(smtpmail.None),
+			"--mail-ca goes with --mail-server, and not with --mail-tls none",
+		},
 		{(s.MailUser == "") == (s.MailPasswordFile == ""), "--mail-user and --mail-password-file go together"},
 		{s.NotifyURL == "" || s.ListenOrders != "", "--notify-url needs --listen-orders: where interlock notify reads orders"},
 		{(s.NotifyCert == "") == (s.NotifyKey == ""), "--notify-cert and --notify-key go together"},

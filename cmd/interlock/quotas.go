@@ -47,7 +47,7 @@ func (s *Server) openAdmission(key []byte, log *slog.Logger, reads map[string]bo
 	return &admission{s.limiter, reads}, nil
 }
 
-// pseudonyms names clients and documents so that nobody without the key can tell who they are. A keyed hash of one pass
+// pseudonyms names clients and documents. Only who has the key can tell which name is whose. A keyed hash of one pass
 // is enough: nothing is let in by it, and every order makes two.
 func pseudonyms(key []byte) func(text string) string {
 	return func(text string) string {

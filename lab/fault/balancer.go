@@ -196,7 +196,7 @@ func (w *watchers) close() error {
 }
 
 // serverBlackHoled lets everything vanish between the balancer and one server. No connection is closed. Those whose
-// requests are there ask again, with their keys; once the balancer leaves the server out nobody meets it.
+// requests are there ask again, with their keys. Once the balancer leaves the server out, no request meets it.
 func serverBlackHoled() Fault {
 	return Fault{
 		Name: "server_black_holed", Area: balancerArea, Shape: wayward, Lasts: wayLost, Alone: true, Slow: restartLimit,

@@ -74,7 +74,7 @@ func (r *robot) close() {
 }
 
 // quotasAway has a robot ask beside patient buyers while something happens to the Redis that the quotas are in. Before
-// and after, the robot has one quota; meanwhile it has at most one at each server. Nobody else is refused.
+// and after, the robot has one quota; meanwhile it has at most one at each server. No patient buyer is refused.
 func quotasAway(name string, f Fault) Fault {
 	f.Name, f.Area, f.Alone, f.Buyers = name, quotasArea, true, patientBuyers
 	f.Shape.Quotas = true
@@ -89,7 +89,7 @@ func quotasAway(name string, f Fault) Fault {
 		}
 		begun := time.Now()
 		pause.For(ctx, robotAlone)
-		before, most1 := r.given.Load(), most(time.Since(begun))
+		before, beforeMost := r.given.Load(), most(time.Since(begun))
 		heal, err := inject(ctx, s)
 		if err != nil {
 			r.close()
@@ -98,20 +98,20 @@ func quotasAway(name string, f Fault) Fault {
 		broke := time.Now()
 		return func(ctx context.Context) (Injected, error) {
 			meanwhile := r.given.Load() - before
-			most2 := int64(len(s.Cluster.Servers())) * most(time.Since(broke))
+			meanwhileMost := int64(len(s.Cluster.Servers())) * most(time.Since(broke))
 			proof, err := heal(ctx)
 			healed, then := time.Now(), r.given.Load()
-			proof.Facts["robot_before"], proof.Facts["robot_before_at_most"] = before, most1
-			proof.Facts["robot_meanwhile"], proof.Facts["robot_meanwhile_at_most"] = meanwhile, most2
+			proof.Facts["robot_before"], proof.Facts["robot_before_at_most"] = before, beforeMost
+			proof.Facts["robot_meanwhile"], proof.Facts["robot_meanwhile_at_most"] = meanwhile, meanwhileMost
 			proof.Fired = proof.Fired && r.refused.Load() > 0 && before >= int64(one.Burst)
-			if before > most1 || meanwhile > most2 {
+			if before > beforeMost || meanwhile > meanwhileMost {
 				proof.Unsafe = append(proof.Unsafe, "the robot was given more than its quota")
 			}
 			s.later = append(s.later, func(context.Context) (wrong []string) {
-				after, most3 := r.given.Load()-then, most(time.Since(healed))+most(0)
+				after, afterMost := r.given.Load()-then, most(time.Since(healed))+most(0)
 				r.close()
-				proof.Facts["robot_after"], proof.Facts["robot_after_at_most"] = after, most3
-				if after > most3 {
+				proof.Facts["robot_after"], proof.Facts["robot_after_at_most"] = after, afterMost
+				if after > afterMost {
 					wrong = append(wrong, "the robot was given more than its quota after the healing")
 				}
 				honest := slices.DeleteFunc(s.Workload.Log().Calls(), func(c history.Call) bool { return c.Code != "RATE_LIMITED" })

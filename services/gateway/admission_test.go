@@ -13,7 +13,7 @@ import (
 	"interlock/services/rail"
 )
 
-// doorman lets nobody in who asks for what it refuses, and notes what was asked.
+// doorman refuses some root fields, and notes what was asked.
 type doorman struct {
 	mu    sync.Mutex
 	asked []string

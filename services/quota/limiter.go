@@ -20,7 +20,7 @@ type Options struct {
 	Policy Policy
 	// Store is shared by all servers; nil: this is the only one.
 	Store Store
-	// Digest names a client or a document so that nobody can tell who it is. The same text has the same name on all
+	// Digest names a client or a document by what does not tell who it is. The same text has the same name on all
 	// servers.
 	Digest func(text string) string
 	Log    *slog.Logger

@@ -193,7 +193,7 @@ func TestTake_OneQuotaForAllServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, 3, "buying.account=1/1s:6", "document=off")
 		require.Equal(t, 6, w.given(t, 30, asks("ann", quota.Buying)))
-		require.Equal(t, 6, w.given(t, 30, asks("bob", quota.Buying)), "everybody has a bucket")
+		require.Equal(t, 6, w.given(t, 30, asks("bob", quota.Buying)), "each client has a bucket")
 		require.Equal(t, 6, w.given(t, 6, asks("ann", quota.Paying)), "each kind has one")
 		require.True(t, pause.For(t.Context(), 2*time.Second))
 		require.Equal(t, 2, w.given(t, 30, asks("ann", quota.Buying)))
@@ -242,7 +242,7 @@ func TestTake_Selling(t *testing.T) {
 		}
 		require.Equal(t, 10, given)
 		_, err := w.limiters[0].Take(t.Context(), asks("buyer-29", quota.Buying))
-		require.Equal(t, rail.Overloaded, rail.CodeOf(err), "it is nobody's own quota")
+		require.Equal(t, rail.Overloaded, rail.CodeOf(err), "it is no client's own quota")
 		require.True(t, pause.For(t.Context(), 10*time.Second))
 		require.Equal(t, 2, w.given(t, 9, asks("buyer-29", quota.Buying)), "nothing of this was taken before")
 	})

@@ -63,7 +63,8 @@ test("a preflight is granted what frontends send", { timeout }, async () => {
   assert.equal(foreign.headers["access-control-allow-headers"], undefined);
 
   const answer = await send("POST", { ...json, origin: new URL(url).origin }, `{"query":"{ __typename }"}`);
-  assert.equal(answer.headers["access-control-expose-headers"], "Retry-After, X-Request-Id");
+  assert.equal(answer.headers["access-control-expose-headers"],
+    "Retry-After, Ratelimit, Ratelimit-Policy, X-Request-Id");
 });
 
 test("what nobody can send is 406", { timeout }, async () => {

@@ -143,8 +143,8 @@ func (b *Book) CodeOf(ctx context.Context, o *rail.Order, i int) (string, error)
 	return b.Code(run, o, i)
 }
 
-// Code is what the code of an order's ticket says, signed; "" for one that lets nobody travel, or whose passenger is
-// not known. A used ticket has one: the next inspector wants to see it, too.
+// Code is what the code of an order's ticket says, signed; "" for one that is not good for travel, or whose passenger
+// is not known. A used ticket has one: the next inspector wants to see it, too.
 func (b *Book) Code(run *rail.Run, o *rail.Order, i int) (string, error) {
 	t := &o.Tickets[i]
 	switch o.TicketState(i) {
