@@ -188,7 +188,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		"StripeKeyFile": true, "WebhookSecretFile": true, "PaySecretFile": true, "PayCA": true, "PayCert": true,
 		"PayKey": true, "PayReturnURL": true, "PaySource": true, "ListenWebhooks": true, "TicketKeysFile": true,
 		"MailServer": true, "MailFrom": true, "MailUser": true, "MailPasswordFile": true, "MailTLS": true,
-		"MailCA": true, "Quotas": true, "MailFolder": true, "MailTemplates": true, "MailOrderPage": true, "TicketFont": true, "ListenOrders": true,
+		"MailCA": true, "MailFolder": true, "MailTemplates": true, "MailOrderPage": true, "TicketFont": true,
+		"ListenOrders": true, "Quotas": true,
 		"NotifySecretFile": true, "NotifyCA": true, "NotifyCert": true, "NotifyKey": true,
 	}
 	for _, address := range []string{
