@@ -63,7 +63,11 @@ func (s *leases) take(key string, rate Rate, n int) (ok bool, left int, wait tim
 		one.leasing = true
 		go s.renew(key, rate, share+one.owed)
 	}
-	return ok, one.left, wait
+	left = one.left
+	if !one.none.After(now) {
+		left += max(0, share-one.owed) // It may be owed.
+	}
+	return ok, left, wait
 }
 
 // renew leases one more share.
