@@ -122,13 +122,14 @@ func openNotifications(
 	if n.store, err = sqlnotify.Open(ctx, o.faults.ledger(options)); err != nil {
 		return nil, fmt.Errorf("the notifications' database: %w", err)
 	}
-	n.service = notify.New(o.faults.notify(notify.Options{
-		Store: n.store, Orders: orders, Mailer: mailer, Log: log,
-		Poster: &outgoing.Poster{
+	to := notify.Options{Store: n.store, Orders: orders, Mailer: mailer, Log: log}
+	if s.embedded() || s.Webhooks {
+		to.Poster = &outgoing.Poster{
 			Sender: n.hooks, Log: log, AllowPrivate: s.InsecureWebhookTargets, PageID: resolvers.OrderID,
 			RunID: resolvers.RunID,
-		},
-	}))
+		}
+	}
+	n.service = notify.New(o.faults.notify(to))
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, errors.Join(err, n.Close())

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"interlock/services/ledger"
@@ -13,12 +14,28 @@ const runPage = 200
 
 // Handle notes what an event asks to be told, and answers once that is durable. It is a messages.Handler: to be told
 // the same again is harmless.
-func (s *Service) Handle(ctx context.Context, e ledger.Event) error {
-	all, err := s.webhooksOf(ctx, &e)
+func (s *Service) Handle(ctx context.Context, e ledger.Event) error { return notYet(s.handle(ctx, &e)) }
+
+// notYet makes UNAVAILABLE of errors that pass by themselves: the event comes again, and that is no try of it. What was
+// written by then is found again.
+func notYet(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ledger.ErrInDoubt), errors.Is(err, ledger.ErrLocked),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		rail.CodeOf(err) == rail.Overloaded:
+		return &rail.Error{Code: rail.Unavailable, Message: "it cannot be noted now", Cause: err}
+	}
+	return err
+}
+
+func (s *Service) handle(ctx context.Context, e *ledger.Event) error {
+	all, err := s.webhooksOf(ctx, e)
 	if err != nil {
 		return err
 	}
-	mail, err := s.mailOf(ctx, &e)
+	mail, err := s.mailOf(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -27,9 +44,9 @@ func (s *Service) Handle(ctx context.Context, e ledger.Event) error {
 	}
 	switch e.Type {
 	case ledger.EventRunSuspended:
-		return s.tellRun(ctx, &e, Suspended)
+		return s.tellRun(ctx, e, Suspended)
 	case ledger.EventRunResumed:
-		return s.tellRun(ctx, &e, Resumed)
+		return s.tellRun(ctx, e, Resumed)
 	}
 	return nil
 }

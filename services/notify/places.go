@@ -16,11 +16,12 @@ const (
 type places struct {
 	mu    sync.Mutex
 	taken map[string]int
-	// posts are all but the mails.
-	posts int
+	// posts are all but the mails. failing are the endpoints that failed before, and have a place.
+	posts   int
+	failing map[string]bool
 }
 
-func newPlaces() places { return places{taken: map[string]int{}} }
+func newPlaces() places { return places{taken: map[string]int{}, failing: map[string]bool{}} }
 
 // mails are what may be begun of them.
 func (p *places) mails() Queue {
@@ -33,17 +34,10 @@ func (p *places) mails() Queue {
 func (p *places) webhooksTo(endpoints []*Endpoint) (queues []Queue) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	failing := failingAtOnce
-	for _, e := range endpoints {
-		if !e.FailingSince.IsZero() {
-			failing -= p.taken[e.ID]
-		}
-	}
 	for _, e := range endpoints {
 		room := min(perEndpointAtOnce-p.taken[e.ID], webhooksAtOnce-p.posts)
 		if !e.FailingSince.IsZero() {
-			room = min(1-p.taken[e.ID], failing)
-			failing -= max(0, room)
+			room = 1 - p.taken[e.ID]
 		}
 		if e.Enabled && room > 0 {
 			queues = append(queues, Queue{Endpoint: e.ID, Limit: room})
@@ -52,13 +46,16 @@ func (p *places) webhooksTo(endpoints []*Endpoint) (queues []Queue) {
 	return queues
 }
 
-// take takes a place, if one is free for the delivery.
-func (p *places) take(d *Delivery) bool {
+// take takes a place, if one is free for the delivery. failing says that it goes to an endpoint that fails.
+func (p *places) take(d *Delivery, failing bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d.Channel == Webhook {
-		if p.posts >= webhooksAtOnce {
+		if p.posts >= webhooksAtOnce || failing && len(p.failing) >= failingAtOnce {
 			return false
+		}
+		if failing {
+			p.failing[d.Endpoint] = true
 		}
 		p.posts++
 	}
@@ -74,6 +71,7 @@ func (p *places) giveBack(d *Delivery) {
 	}
 	if p.taken[d.Endpoint]--; p.taken[d.Endpoint] == 0 {
 		delete(p.taken, d.Endpoint)
+		delete(p.failing, d.Endpoint)
 	}
 }
 

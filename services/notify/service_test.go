@@ -547,12 +547,12 @@ func TestWebhooks_ManyHang(t *testing.T) {
 			pause.For(ctx, 20*time.Second)
 			return notify.Outcome{State: notify.Pending, Reason: "no answer"}
 		})
-		w.run(t)
-		for n := range 20 {
+		stop := w.run(t)
+		for n := range 4 {
 			w.hears(t, event(ledger.EventOrderPlaced, n+10))
 		}
 		passes(t, time.Minute)
-		for round := range 20 {
+		for round := range 8 {
 			w.put(round+100, rail.Paid)
 			begun := time.Now()
 			w.hears(t, event(ledger.EventOrderPaid, round+100))
@@ -564,6 +564,75 @@ func TestWebhooks_ManyHang(t *testing.T) {
 				require.Equal(t, notify.Sent, d.State)
 				require.Less(t, w.triedOf(d.ID)[0].Sub(begun), 2*time.Second, "round %d", round)
 			}
+		}
+		stop()
+		passes(t, time.Second) // What was begun is noted.
+	})
+}
+
+// TestWebhooks_DeadOnesHaveNoPlaces disables as many failing endpoints as may fail at once, and lets as many more rest.
+// One that has failed once is told again.
+func TestWebhooks_DeadOnesHaveNoPlaces(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		for n := range 80 {
+			e := notifytest.Endpoint(fmt.Sprint("dead-", n))
+			e.FailingSince, e.Enabled = time.Now(), n >= 40
+			_, err := w.PutEndpoint(t.Context(), e)
+			require.NoError(t, err)
+		}
+		e := notifytest.Endpoint("hiccup")
+		e.Events, e.FailingSince = []ledger.EventType{ledger.EventOrderPlaced}, time.Now()
+		_, err := w.PutEndpoint(t.Context(), e)
+		require.NoError(t, err)
+		w.run(t)
+		w.hears(t, event(ledger.EventOrderPlaced, 1))
+		passes(t, time.Minute)
+		all := w.every(t, "hiccup")
+		require.Len(t, all, 1)
+		require.Equal(t, notify.Sent, all[0].State)
+	})
+}
+
+// TestHandle_InDoubtIsNoTry: what passes by itself must not make a dead letter.
+func TestHandle_InDoubtIsNoTry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		for _, passing := range []error{
+			ledger.ErrInDoubt, fmt.Errorf("writing: %w", context.DeadlineExceeded), ledger.ErrLocked,
+		} {
+			w.store.Fail = func(method string) error {
+				if method == "Write" {
+					return passing
+				}
+				return nil
+			}
+			require.Equal(t, rail.Unavailable, rail.CodeOf(w.Handle(t.Context(), event(ledger.EventOrderPaid, 1))))
+		}
+		w.store.Fail = nil
+		require.NoError(t, w.Handle(t.Context(), event(ledger.EventOrderPaid, 1)))
+	})
+}
+
+// TestMail_Panics has what writes a mail panic: it is tried again, and the others are sent.
+func TestMail_Panics(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.put(2, rail.Paid)
+		w.comesTo(func(_ context.Context, d *notify.Delivery) notify.Outcome {
+			if d.OrderID == orderID(1) {
+				panic("planted")
+			}
+			return notify.Outcome{State: notify.Sent}
+		})
+		w.run(t)
+		w.hears(t, event(ledger.EventOrderPaid, 1))
+		w.hears(t, event(ledger.EventOrderPaid, 2))
+		passes(t, time.Second)
+		all := w.all(t)
+		require.Len(t, all, 2)
+		for _, d := range all {
+			require.Equal(t, map[bool]notify.State{true: notify.Pending, false: notify.Sent}[d.OrderID == orderID(1)], d.State)
 		}
 	})
 }

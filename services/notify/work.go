@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func (s *Service) idle(ctx context.Context) {
 func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err error) {
 	reading, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	queues, err := s.queues(reading)
+	queues, failing, err := s.queues(reading)
 	if err != nil {
 		return false, err
 	}
@@ -87,27 +88,34 @@ func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err
 	for _, q := range queues {
 		busy = busy || waiting[q.Endpoint] == q.Limit
 	}
-	claimed, err := s.claim(ctx, reading, due, all)
+	claimed, err := s.claim(ctx, reading, due, failing, all)
 	return busy && claimed > 0, err
 }
 
-// queues are what this process may begin now. What it does not tell, another may.
-func (s *Service) queues(ctx context.Context) (queues []Queue, err error) {
+// queues are what this process may begin now, and which endpoints fail. What it does not tell, another may.
+func (s *Service) queues(ctx context.Context) (queues []Queue, failing map[string]bool, err error) {
 	if mails := s.places.mails(); s.Mailer != nil && mails.Limit > 0 {
 		queues = append(queues, mails)
 	}
 	if s.Poster == nil {
-		return queues, nil
+		return queues, nil, nil
 	}
 	endpoints, err := s.told.get(ctx, s.Store)
-	return append(queues, s.places.webhooksTo(endpoints)...), err
+	failing = map[string]bool{}
+	for _, e := range endpoints {
+		failing[e.ID] = !e.FailingSince.IsZero()
+	}
+	queues = append(queues, s.places.webhooksTo(endpoints)...)
+	return queues[:min(len(queues), MaxEndpoints+1)], failing, err
 }
 
 // claim moves the time at which deliveries are due, so that other processes leave them alone, and has them delivered.
-func (s *Service) claim(ctx, reading context.Context, due []*Delivery, all *sync.WaitGroup) (claimed int, err error) {
+func (s *Service) claim(
+	ctx, reading context.Context, due []*Delivery, failing map[string]bool, all *sync.WaitGroup,
+) (claimed int, err error) {
 	var claims []Change
 	for _, d := range due {
-		if s.places.take(d) {
+		if s.places.take(d, failing[d.Endpoint]) {
 			one := *d
 			one.Version, one.Tries = d.Version+1, d.Tries+1
 			claims = append(claims, Change{Delivery: one, DueIn: lease})
@@ -137,7 +145,7 @@ func (s *Service) deliver(ctx context.Context, d *Delivery) {
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout+notingTimeout)
 	defer cancel()
 	trying, end := context.WithTimeout(ctx, tryTimeout)
-	outcome, err := s.try(trying, d)
+	outcome, err := s.guarded(trying, d)
 	end()
 	if ctx.Err() != nil && outcome.State == Pending {
 		return // It was broken off, and is due again when the lease is over.
@@ -150,6 +158,16 @@ func (s *Service) deliver(ctx context.Context, d *Delivery) {
 		return // It was replayed, or its endpoint dropped.
 	}
 	s.noting.Note(noting, s.Log, err, "delivery", d.ID)
+}
+
+// guarded is try. A panic is a try that failed: it must not end the process, which would only make it again.
+func (s *Service) guarded(ctx context.Context, d *Delivery) (o Outcome, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			o, err = Outcome{State: Pending, Reason: "it cannot be written"}, fmt.Errorf("a delivery panicked: %v", cause)
+		}
+	}()
+	return s.try(ctx, d)
 }
 
 // errNotTaken is what failing deliveries are logged with, beside the reason.
