@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -88,5 +89,11 @@ func quotasHold(t *testing.T, servers ...*running) {
 	require.Contains(t, response.Header.Get("RateLimit"), `"searching";r=`)
 	metrics, err := http.Get(servers[0].url + "/metrics") //nolint:noctx // a test's
 	require.NoError(t, err)
-	require.NoError(t, metrics.Body.Close())
+	defer metrics.Body.Close()
+	shown, err := io.ReadAll(metrics.Body)
+	require.NoError(t, err)
+	for _, name := range []string{"buying", "document"} {
+		require.Regexp(t, `interlock_quota_refused_total\{quota="`+name+`"\} [1-9]`, string(shown))
+	}
+	require.Contains(t, string(shown), "interlock_quota_alone_total 0\n")
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,7 +77,7 @@ func StartBank(ctx context.Context, binary string) (_ *Payments, err error) {
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	if err := p.prepare(); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if p.Webhooks, err = openWebhooks(p.hooksAddr); err != nil {
@@ -109,7 +108,7 @@ func (p *Payments) InsideArgs() []string {
 }
 
 // prepare writes the secrets, and chooses where the service takes webhooks.
-func (p *Payments) prepare() (err error) {
+func (p *Payments) prepare(ctx context.Context) (err error) {
 	if p.folder, err = os.MkdirTemp("", "interlock-lab-pay-"); err != nil {
 		return err
 	}
@@ -124,12 +123,8 @@ func (p *Payments) prepare() (err error) {
 		}
 	}
 	// The bank has to know it before the service listens.
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	p.hooksAddr = free.Addr().String()
-	return free.Close()
+	p.hooksAddr, err = freeAddr(ctx)
+	return err
 }
 
 func (p *Payments) file(name string) string { return filepath.Join(p.folder, name) }

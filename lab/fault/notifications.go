@@ -125,23 +125,7 @@ func notifyKilled() Fault {
 	return Fault{
 		Name: "notify_killed", Area: notifyArea, Shape: telling, Lasts: time.Second, Alone: true, Slow: check.NotifiedTime,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			var kills []*notifyKill
-			for _, point := range failpoints.NotifyPoints() {
-				k, err := s.killNotifyAt(ctx, point)
-				if err != nil {
-					return nil, err
-				}
-				kills = append(kills, k)
-			}
-			return func(context.Context) (Injected, error) {
-				proof := Injected{Fired: true, Facts: map[string]any{}}
-				for _, k := range kills {
-					proof.Facts[string(k.Point)] = k
-					proof.Fired = proof.Fired && k.fits()
-				}
-				// C13 judges what became of each.
-				return proof, nil
-			}, nil
+			return killEach(ctx, failpoints.NotifyPoints(), s.killNotifyAt) // C13 judges what became of each.
 		},
 	}
 }

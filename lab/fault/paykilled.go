@@ -16,25 +16,26 @@ func payKilled() Fault {
 		Name: "pay_killed_at_each_step", Area: paymentsArea, Shape: paying, Lasts: time.Second, Alone: true,
 		Slow: moneySlow,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			var kills []*payKill
-			for _, point := range failpoints.PaymentPoints() {
-				k, err := s.killPayAt(ctx, point)
-				if err != nil {
-					return nil, err
-				}
-				kills = append(kills, k)
-			}
-			return func(context.Context) (Injected, error) {
-				proof := Injected{Fired: true, Facts: map[string]any{}}
-				for _, k := range kills {
-					proof.Facts[string(k.Point)] = k
-					proof.Fired = proof.Fired && k.fits()
-				}
-				// C12 judges what became of each.
-				return proof, nil
-			}, nil
+			return killEach(ctx, failpoints.PaymentPoints(), s.killPayAt) // C12 judges what became of each.
 		},
 	}
+}
+
+// killEach kills a service at every point, one after the other. At each, all must be as it must be there. A check judges
+// what becomes of it afterwards.
+func killEach[K interface{ fits() bool }](
+	ctx context.Context, points []failpoints.Point, kill func(context.Context, failpoints.Point) (K, error),
+) (Heal, error) {
+	proof := Injected{Fired: true, Facts: map[string]any{}}
+	for _, point := range points {
+		k, err := kill(ctx, point)
+		if err != nil {
+			return nil, err
+		}
+		proof.Facts[string(point)] = k
+		proof.Fired = proof.Fired && k.fits()
+	}
+	return func(context.Context) (Injected, error) { return proof, nil }, nil
 }
 
 // payKill is the death of the service of payments with one in its hands, and how that stood just then.

@@ -106,6 +106,7 @@ func (s *Service) queues(ctx context.Context) (queues []Queue, failing map[strin
 		failing[e.ID] = !e.FailingSince.IsZero()
 	}
 	queues = append(queues, s.places.webhooksTo(endpoints)...)
+	// The store reads no more at a time, and two admins may have added one endpoint too many.
 	return queues[:min(len(queues), MaxEndpoints+1)], failing, err
 }
 
